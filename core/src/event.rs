@@ -1,0 +1,146 @@
+//! What goes into a log, and what comes out of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// One header of a record: a name and bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Header {
+    /// The name, for example `content-type`.
+    pub name: String,
+    /// The value.
+    pub value: Bytes,
+}
+
+impl Header {
+    /// A header with this name and value.
+    pub fn new(name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+        }
+    }
+}
+
+/// What a [`Sink`](crate::Sink) is given to append: bytes, and what it takes to place them.
+///
+/// A transport moves the payload as it is and never looks into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// The event's identity. A retry of the same event keeps it.
+    pub key: Uuid,
+    /// The ordering key: events of one application keep their order.
+    pub application: Arc<str>,
+    /// Headers, in order.
+    pub headers: Vec<Header>,
+    /// The encoded transition.
+    pub payload: Bytes,
+}
+
+impl Event {
+    /// An event without headers.
+    pub fn new(key: Uuid, application: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
+        Self {
+            key,
+            application: application.into(),
+            headers: Vec::new(),
+            payload: payload.into(),
+        }
+    }
+
+    /// The event with one more header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.headers.push(Header::new(name, value));
+        self
+    }
+}
+
+/// What an [`EventSource`](crate::EventSource) found in the log.
+///
+/// A log may hold anything, not only what our sinks wrote: a record without a key, with a key that is no UUID, or without
+/// a value (a tombstone) is a record too, and it is core that decides to skip it (T6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Where in the log it stands.
+    pub position: Position,
+    /// The event's identity, where the record carries a UUID.
+    pub key: Option<Uuid>,
+    /// Headers, in order.
+    pub headers: Vec<Header>,
+    /// The value; `None` for a record without one.
+    pub payload: Option<Bytes>,
+}
+
+impl Record {
+    /// A record with neither key, headers nor value.
+    #[must_use]
+    pub fn new(position: Position) -> Self {
+        Self {
+            position,
+            key: None,
+            headers: Vec::new(),
+            payload: None,
+        }
+    }
+
+    /// The record with this key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Option<Uuid>>) -> Self {
+        self.key = key.into();
+        self
+    }
+
+    /// The record with these headers.
+    #[must_use]
+    pub fn headers(mut self, headers: Vec<Header>) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The record with this value.
+    #[must_use]
+    pub fn payload(mut self, payload: impl Into<Option<Bytes>>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+}
+
+/// Where a record stands in its log, in the words of the broker: for people and for logs, not for arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Position {
+    /// One sequence of numbers: `offset 42`.
+    Offset(u64),
+    /// One sequence in each partition: `partition 3, offset 42`.
+    Partition {
+        /// The partition's number.
+        partition: u32,
+        /// The offset in it.
+        offset: u64,
+    },
+    /// A time in milliseconds and a number within it: `entry 1752230923000-0`.
+    Entry {
+        /// Milliseconds since the epoch, by the broker's clock.
+        millis: u64,
+        /// The number within the millisecond.
+        sequence: u64,
+    },
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(offset) => write!(f, "offset {offset}"),
+            Self::Partition { partition, offset } => {
+                write!(f, "partition {partition}, offset {offset}")
+            }
+            Self::Entry { millis, sequence } => write!(f, "entry {millis}-{sequence}"),
+        }
+    }
+}

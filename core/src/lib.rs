@@ -1,0 +1,17 @@
+//! Tells the services of one application, in order and durably, when a backup or a restore begins and ends.
+
+mod erased;
+mod error;
+mod event;
+mod sink;
+mod source;
+mod state;
+mod wire;
+
+pub use erased::{BoxSink, BoxSource};
+pub use error::{BoxError, Delivery, Error, ErrorKind, Result};
+pub use event::{Event, Header, Position, Record};
+pub use sink::Sink;
+pub use source::EventSource;
+pub use state::{BackupState, UnknownState};
+pub use wire::WireFormat;

@@ -1,0 +1,93 @@
+//! The reading half of a transport.
+
+use std::future::Future;
+
+use crate::error::Result;
+use crate::event::Record;
+
+/// Reads a log in order, from the durable position of a group.
+///
+/// Every reader sees every record: a source is a broadcast, never a work queue. Implementors write plain `async fn`s. A
+/// source never retries: it returns at once with a typed error, and
+/// [`SecondaryBackupTracker`](crate::SecondaryBackupTracker) retries in one place.
+///
+/// A *session* is the life of one source, from opening to `close` or drop.
+///
+/// # Contract
+///
+/// - **S1** Order: one application's events come in the order in which they were accepted.
+/// - **S2** No record twice within a session.
+/// - **S3** A session starts right after its group's last commit: nothing is lost, nothing committed is replayed, and
+///   uncommitted records come before newer ones, at once, with no redelivery timer.
+/// - **S4** `commit` covers what `next` returned, and nothing that was only prefetched.
+/// - **S5** `commit` is cumulative, idempotent and confirmed by the broker. After an error the position is the old one or
+///   the new one, and a later commit repairs it. Where the broker can compare, a slower replica of the same group never
+///   moves the position back.
+/// - **S6** `next` is cancel safe.
+/// - **S7** Neither `close` nor drop commits, and both return promptly, also with the broker gone. Dropping is the same
+///   as crashing.
+/// - **S8** When opening returns, a new group's start is fixed: whatever is sent from then on will be seen, also by the
+///   next session.
+/// - **S9** Groups are independent; two live readers of one group both see every record.
+/// - **S10** After a transient error `next` may be called again and loses nothing. A source never ends silently.
+/// - **S11** Any number of uncommitted records may be outstanding.
+/// - **S12** Where the log was trimmed, deleted or recreated under the position, the session says so once, by an error of
+///   kind [`Lost`](crate::ErrorKind::Lost) from `next`, begins again at the earliest record there is, and does not count
+///   as resumed.
+pub trait EventSource: Send {
+    /// The next record in log order; waits until there is one. `None` means that the log has ended for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe (S6): a future that is dropped before it is ready has taken nothing from the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable): call again later, nothing is lost (S10).
+    /// [`Lost`](crate::ErrorKind::Lost): said once, call again (S12). Any other kind is permanent.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// Moves the group's durable position behind everything that `next` has returned so far (S4, S5).
+    ///
+    /// It takes no position on purpose: with one record at a time, "all that `next` returned" is exact.
+    ///
+    /// # Cancel safety
+    ///
+    /// After dropping the future the position is the old one or the new one; a later commit repairs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when it may help to try again, any other kind when it will not.
+    fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Whether this session began at a position that an earlier session committed. False again after
+    /// [`Lost`](crate::ErrorKind::Lost).
+    fn resumed(&self) -> bool;
+
+    /// How many records the log holds beyond the last one that `next` returned.
+    ///
+    /// May count too many (records that turn out not to be there, such as gaps), never too few, and comes down to 0 once
+    /// `next` has nothing more to return.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; it moves nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next), except `Lost`.
+    fn remaining(&mut self) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Ends the session without committing anything (S7).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the source.
+    ///
+    /// # Errors
+    ///
+    /// What the client library reports while it disconnects.
+    fn close(self) -> impl Future<Output = Result<()>> + Send
+    where
+        Self: Sized;
+}
