@@ -6,7 +6,8 @@ mod event;
 mod sink;
 mod source;
 mod state;
-mod wire;
+mod transition;
+pub mod wire;
 
 pub use erased::{BoxSink, BoxSource};
 pub use error::{BoxError, Delivery, Error, ErrorKind, Result};
@@ -14,4 +15,5 @@ pub use event::{Event, Header, Position, Record};
 pub use sink::Sink;
 pub use source::EventSource;
 pub use state::{BackupState, UnknownState};
+pub use transition::BackupTransition;
 pub use wire::WireFormat;
