@@ -68,6 +68,7 @@ pub struct Profile {
     max_event_bytes: usize,
     patience: Duration,
     quiet: Duration,
+    idle: Duration,
 }
 
 impl Profile {
@@ -75,6 +76,8 @@ impl Profile {
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
     /// [`Profile::quiet`], unless it is set.
     pub const DEFAULT_QUIET: Duration = Duration::from_millis(300);
+    /// [`Profile::idle`], unless it is set.
+    pub const DEFAULT_IDLE: Duration = Duration::from_secs(5);
 
     /// The profile of a transport that has every ability, and refuses an event whose payload is larger than so many bytes
     /// (K4). Half as much must fit. The suite sends one event of that size, so a harness does well to configure a small
@@ -86,6 +89,7 @@ impl Profile {
             max_event_bytes,
             patience: Self::DEFAULT_PATIENCE,
             quiet: Self::DEFAULT_QUIET,
+            idle: Self::DEFAULT_IDLE,
         }
     }
 
@@ -107,6 +111,14 @@ impl Profile {
     #[must_use]
     pub const fn with_quiet(mut self, quiet: Duration) -> Self {
         self.quiet = quiet;
+        self
+    }
+
+    /// How long a source is left without an event in the case about long idling. Make it longer than the client's
+    /// shortest time limit: a response timeout, a heartbeat, an idle connection's end. Thirty seconds at most.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
         self
     }
 
@@ -132,5 +144,11 @@ impl Profile {
     #[must_use]
     pub const fn quiet(&self) -> Duration {
         self.quiet
+    }
+
+    /// How long a source idles. [`DEFAULT_IDLE`](Self::DEFAULT_IDLE) unless set.
+    #[must_use]
+    pub const fn idle(&self) -> Duration {
+        self.idle
     }
 }

@@ -1,0 +1,7 @@
+//! The memory transport passes every clause of the contract.
+
+mod harness;
+
+fn main() -> std::process::ExitCode {
+    backup_tracker_conformance::main(harness::MemoryHarness)
+}
