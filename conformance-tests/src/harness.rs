@@ -33,11 +33,7 @@ pub trait Harness: Send + Sync + 'static {
     /// # Errors
     ///
     /// Whatever kept the log from being made; the case fails with it.
-    fn lane(
-        &self,
-        name: &str,
-        isolation: Isolation,
-    ) -> impl Future<Output = Result<Self::Lane>> + Send;
+    fn lane(&self, name: &str, isolation: Isolation) -> impl Future<Output = Result<Self::Lane>> + Send;
 }
 
 /// Whether a case will disturb the connections of its lane.
@@ -93,11 +89,7 @@ pub trait Lane: Send + Sync + 'static {
     /// # Errors
     ///
     /// What opening returned.
-    fn source(
-        &self,
-        group: &str,
-        start: Start,
-    ) -> impl Future<Output = Result<Self::Source>> + Send;
+    fn source(&self, group: &str, start: Start) -> impl Future<Output = Result<Self::Source>> + Send;
 
     /// Appends a record as a foreign program would, with the broker's own client and not with this transport's sink.
     /// Durable when it returns. Needs [`Ability::Raw`](crate::Ability::Raw); a payload of `None` also
@@ -195,12 +187,7 @@ impl RawRecord {
     /// A record without key, headers and value.
     #[must_use]
     pub fn new(application: impl Into<String>) -> Self {
-        Self {
-            key: None,
-            application: application.into(),
-            headers: Vec::new(),
-            payload: None,
-        }
+        Self { key: None, application: application.into(), headers: Vec::new(), payload: None }
     }
 
     /// The record with this key.

@@ -69,16 +69,9 @@ impl Proxy {
     /// When the listener has no address.
     pub fn with_listener(listener: TcpListener, target: SocketAddr) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let (rule, watching) = watch::channel(Rule {
-            mode: Mode::Pass(Duration::ZERO),
-            cuts: 0,
-        });
+        let (rule, watching) = watch::channel(Rule { mode: Mode::Pass(Duration::ZERO), cuts: 0 });
         let accepting = tokio::spawn(accept(listener, target, watching));
-        Ok(Self {
-            address,
-            rule,
-            accepting,
-        })
+        Ok(Self { address, rule, accepting })
     }
 
     /// Where clients connect.

@@ -127,11 +127,7 @@ impl Error {
 
     /// A [`ErrorKind::Config`] error about one setting, for example `bootstrap servers`.
     pub fn config(setting: &str, message: impl fmt::Display) -> Self {
-        Self::new(
-            ErrorKind::Config,
-            "configure",
-            format!("{setting}: {message}"),
-        )
+        Self::new(ErrorKind::Config, "configure", format!("{setting}: {message}"))
     }
 
     /// A call that the state table forbids.
@@ -146,8 +142,7 @@ impl Error {
     /// A call on something that was closed before.
     #[must_use]
     pub fn closed(operation: &'static str) -> Self {
-        Self::new(ErrorKind::Closed, operation, "it was closed before")
-            .with_delivery(Delivery::NotSent)
+        Self::new(ErrorKind::Closed, operation, "it was closed before").with_delivery(Delivery::NotSent)
     }
 
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -231,14 +226,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            kind,
-            operation,
-            message,
-            topic,
-            group,
-            ..
-        } = &*self.0;
+        let Inner { kind, operation, message, topic, group, .. } = &*self.0;
         write!(f, "{operation}: {kind}: {message}")?;
         match (topic, group) {
             (Some(topic), Some(group)) => write!(f, " (topic `{topic}`, group `{group}`)"),
@@ -251,21 +239,9 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            kind,
-            operation,
-            message,
-            topic,
-            group,
-            delivery,
-            states,
-            source,
-        } = &*self.0;
+        let Inner { kind, operation, message, topic, group, delivery, states, source } = &*self.0;
         let mut debug = f.debug_struct("Error");
-        debug
-            .field("kind", kind)
-            .field("operation", operation)
-            .field("message", message);
+        debug.field("kind", kind).field("operation", operation).field("message", message);
         for (name, value) in [("topic", topic), ("group", group)] {
             if let Some(value) = value {
                 debug.field(name, value);
@@ -284,9 +260,6 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }

@@ -18,10 +18,7 @@ pub struct Header {
 impl Header {
     /// A header with this name and value.
     pub fn new(name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        Self {
-            name: name.into(),
-            value: value.into(),
-        }
+        Self { name: name.into(), value: value.into() }
     }
 }
 
@@ -44,12 +41,7 @@ pub struct Event {
 impl Event {
     /// An event without headers.
     pub fn new(key: Uuid, application: impl Into<Arc<str>>, payload: impl Into<Bytes>) -> Self {
-        Self {
-            key,
-            application: application.into(),
-            headers: Vec::new(),
-            payload: payload.into(),
-        }
+        Self { key, application: application.into(), headers: Vec::new(), payload: payload.into() }
     }
 
     /// The event with one more header.
@@ -81,12 +73,7 @@ impl Record {
     /// A record with neither key, headers nor value.
     #[must_use]
     pub fn new(position: Position) -> Self {
-        Self {
-            position,
-            key: None,
-            headers: Vec::new(),
-            payload: None,
-        }
+        Self { position, key: None, headers: Vec::new(), payload: None }
     }
 
     /// The record with this key.

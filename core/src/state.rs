@@ -30,12 +30,7 @@ pub enum BackupState {
 
 impl BackupState {
     /// Every state, in the order of the table.
-    pub const ALL: [Self; 4] = [
-        Self::Starting,
-        Self::Ready,
-        Self::BackingUp,
-        Self::Restoring,
-    ];
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::BackingUp, Self::Restoring];
 
     /// The name on the wire.
     #[must_use]
@@ -115,10 +110,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<BackupState>(&json).unwrap(), state);
         }
         for word in ["ready", "READY ", "BackingUp", ""] {
-            assert_eq!(
-                word.parse::<BackupState>(),
-                Err(UnknownState(word.to_owned()))
-            );
+            assert_eq!(word.parse::<BackupState>(), Err(UnknownState(word.to_owned())));
         }
     }
 }

@@ -53,11 +53,7 @@ impl Shared {
     }
 
     pub(crate) fn unavailable(&self, operation: &'static str) -> Error {
-        self.error(
-            ErrorKind::Unavailable,
-            operation,
-            "the log was made unavailable",
-        )
+        self.error(ErrorKind::Unavailable, operation, "the log was made unavailable")
     }
 }
 
@@ -122,12 +118,7 @@ impl MemoryLog {
             state.available.then(|| state.begin(&group, start))
         };
         match begin {
-            Some((place, resumed)) => Ok(MemorySource::new(
-                Arc::clone(&self.0),
-                group,
-                place,
-                resumed,
-            )),
+            Some((place, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), group, place, resumed)),
             None => Err(self.0.unavailable("open the source").with_group(group)),
         }
     }
@@ -158,12 +149,7 @@ impl MemoryLog {
 
     /// Appends any record, as a foreign program might: without a key, without a value, or with garbage. Size, availability
     /// and the end of the log are not looked at.
-    pub fn append_raw(
-        &self,
-        key: Option<Uuid>,
-        headers: Vec<Header>,
-        payload: Option<Bytes>,
-    ) -> Position {
+    pub fn append_raw(&self, key: Option<Uuid>, headers: Vec<Header>, payload: Option<Bytes>) -> Position {
         self.0.change(|state| state.append(key, headers, payload))
     }
 
@@ -196,10 +182,7 @@ impl MemoryLog {
     /// [`NotSent`](Delivery::NotSent) the event stays out of the log; with [`Unknown`](Delivery::Unknown) it is in the log
     /// all the same, as when only the acknowledgement was lost. Adds to failures that were asked for before.
     pub fn fail_next_sends(&self, count: usize, delivery: Delivery) {
-        self.0
-            .state()
-            .failures
-            .extend(std::iter::repeat_n(delivery, count));
+        self.0.state().failures.extend(std::iter::repeat_n(delivery, count));
     }
 }
 

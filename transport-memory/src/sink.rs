@@ -38,11 +38,7 @@ impl MemorySink {
             }
             let failure = state.failures.pop_front();
             if failure != Some(Delivery::NotSent) {
-                state.append(
-                    Some(event.key),
-                    event.headers.clone(),
-                    Some(event.payload.clone()),
-                );
+                state.append(Some(event.key), event.headers.clone(), Some(event.payload.clone()));
             }
             match failure {
                 None => Ok(()),
@@ -55,9 +51,7 @@ impl MemorySink {
     }
 
     fn refused(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        self.shared
-            .error(kind, SEND, message)
-            .with_delivery(Delivery::NotSent)
+        self.shared.error(kind, SEND, message).with_delivery(Delivery::NotSent)
     }
 }
 
@@ -80,8 +74,6 @@ impl Sink for MemorySink {
 
 impl fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemorySink")
-            .field("topic", &self.shared.topic)
-            .finish_non_exhaustive()
+        f.debug_struct("MemorySink").field("topic", &self.shared.topic).finish_non_exhaustive()
     }
 }

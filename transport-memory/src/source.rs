@@ -21,13 +21,7 @@ pub struct MemorySource {
 
 impl MemorySource {
     pub(crate) fn new(shared: Arc<Shared>, group: String, place: Place, resumed: bool) -> Self {
-        Self {
-            changed: shared.changed.subscribe(),
-            shared,
-            group,
-            place,
-            resumed,
-        }
+        Self { changed: shared.changed.subscribe(), shared, group, place, resumed }
     }
 
     /// Looks once. `None`: there is nothing yet.
@@ -83,11 +77,7 @@ impl EventSource for MemorySource {
             }
             available
         };
-        if done {
-            Ok(())
-        } else {
-            Err(self.unavailable("commit"))
-        }
+        if done { Ok(()) } else { Err(self.unavailable("commit")) }
     }
 
     fn resumed(&self) -> bool {

@@ -82,17 +82,11 @@ impl State {
     }
 
     fn earliest(&self) -> Place {
-        Place {
-            incarnation: self.incarnation,
-            offset: self.first,
-        }
+        Place { incarnation: self.incarnation, offset: self.first }
     }
 
     fn latest(&self) -> Place {
-        Place {
-            incarnation: self.incarnation,
-            offset: self.first + self.len(),
-        }
+        Place { incarnation: self.incarnation, offset: self.first + self.len() }
     }
 
     fn holds(&self, place: Place) -> bool {
@@ -106,11 +100,7 @@ impl State {
         payload: Option<Bytes>,
     ) -> Position {
         let position = Position::Offset(self.latest().offset);
-        self.records.push_back(Stored {
-            key,
-            headers,
-            payload,
-        });
+        self.records.push_back(Stored { key, headers, payload });
         position
     }
 
@@ -124,10 +114,7 @@ impl State {
             StartAt::Earliest => self.earliest(),
             StartAt::Latest => self.latest(),
         };
-        let position = Group {
-            place,
-            committed: false,
-        };
+        let position = Group { place, committed: false };
         self.groups.insert(group.to_owned(), position);
         (place, false)
     }
@@ -140,15 +127,10 @@ impl State {
             return;
         }
         let offset = match self.groups.get(group) {
-            Some(held) if held.place.incarnation == place.incarnation => {
-                held.place.offset.max(place.offset)
-            }
+            Some(held) if held.place.incarnation == place.incarnation => held.place.offset.max(place.offset),
             _ => place.offset,
         };
-        let position = Group {
-            place: Place { offset, ..place },
-            committed: true,
-        };
+        let position = Group { place: Place { offset, ..place }, committed: true };
         self.groups.insert(group.to_owned(), position);
     }
 
@@ -171,17 +153,11 @@ impl State {
     }
 
     pub(crate) fn remaining(&self, place: Place) -> u64 {
-        if self.holds(place) {
-            self.latest().offset.saturating_sub(place.offset)
-        } else {
-            self.len()
-        }
+        if self.holds(place) { self.latest().offset.saturating_sub(place.offset) } else { self.len() }
     }
 
     pub(crate) fn all(&self) -> Vec<Record> {
-        (self.first..self.latest().offset)
-            .filter_map(|offset| self.at(offset))
-            .collect()
+        (self.first..self.latest().offset).filter_map(|offset| self.at(offset)).collect()
     }
 
     fn at(&self, offset: u64) -> Option<Record> {

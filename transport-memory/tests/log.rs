@@ -31,10 +31,7 @@ fn blank_names_are_refused_and_named() {
         let error = MemoryLog::new(blank).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().starts_with("topic: "), "{error}");
-        let error = MemoryLog::new("backups")
-            .unwrap()
-            .source(blank)
-            .unwrap_err();
+        let error = MemoryLog::new("backups").unwrap().source(blank).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().starts_with("group: "), "{error}");
     }

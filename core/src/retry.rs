@@ -1,0 +1,113 @@
+//! How long to wait before trying again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+/// Exponential back-off: the first wait, the longest wait, and for how long to go on altogether.
+///
+/// Waits double from the first to the longest, each with a random part of up to its own length added, so that many
+/// services that lost the same broker do not come back in step. Only errors of kind
+/// [`Unavailable`](crate::ErrorKind::Unavailable) are ever tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    first: Duration,
+    longest: Duration,
+    total: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// The first wait unless set: 100 ms.
+    pub const DEFAULT_FIRST: Duration = Duration::from_millis(100);
+    /// The longest wait unless set: 5 s.
+    pub const DEFAULT_LONGEST: Duration = Duration::from_secs(5);
+    /// The sum of waits of a primary's announcement unless set: 30 s.
+    pub const DEFAULT_TOTAL: Duration = Duration::from_secs(30);
+
+    /// Waits that add up to at most [`DEFAULT_TOTAL`](Self::DEFAULT_TOTAL).
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { first: Self::DEFAULT_FIRST, longest: Self::DEFAULT_LONGEST, total: Some(Self::DEFAULT_TOTAL) }
+    }
+
+    /// The first wait.
+    #[must_use]
+    pub const fn first(mut self, wait: Duration) -> Self {
+        self.first = wait;
+        self
+    }
+
+    /// The longest wait.
+    #[must_use]
+    pub const fn longest(mut self, wait: Duration) -> Self {
+        self.longest = wait;
+        self
+    }
+
+    /// Gives up when the waits would add up to more than this; the time that the attempts themselves take does not count.
+    /// Zero means a single attempt.
+    #[must_use]
+    pub const fn give_up_after(mut self, total: Duration) -> Self {
+        self.total = Some(total);
+        self
+    }
+
+    /// Never gives up.
+    #[must_use]
+    pub const fn for_ever(mut self) -> Self {
+        self.total = None;
+        self
+    }
+
+    pub(crate) fn waits(&self) -> Waits {
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        Waits { waits, left: self.total }
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The waits of one series of attempts.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    waits: backon::ExponentialBackoff,
+    left: Option<Duration>,
+}
+
+impl Iterator for Waits {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.waits.next()?;
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(wait)?;
+        }
+        Some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_longest_and_end_with_the_total() {
+        let policy = RetryPolicy::new().first(Duration::from_millis(10)).longest(Duration::from_millis(80));
+        let total: Duration = policy.give_up_after(Duration::from_secs(1)).waits().sum();
+        assert!(total <= Duration::from_secs(1) && total > Duration::from_millis(800), "{total:?}");
+        assert_eq!(policy.give_up_after(Duration::ZERO).waits().count(), 0);
+        for (number, wait) in policy.for_ever().waits().take(100).enumerate() {
+            let base = Duration::from_millis(10 << number.min(3));
+            assert!(wait >= base && wait <= 2 * base, "wait {number} is {wait:?}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The CBOR format: a map of five text keys.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{DecodeError, Decoded, Fields, state};
+use crate::transition::BackupTransition;
+
+/// Written as a definite-length map in this order; `id` is a byte string of 16.
+#[derive(Serialize)]
+struct Map<'a> {
+    id: Uuid,
+    application: &'a str,
+    timestamp: u64,
+    from: &'static str,
+    to: &'static str,
+}
+
+#[derive(Deserialize)]
+struct ReadMap {
+    #[serde(default)]
+    id: Option<Uuid>,
+    #[serde(default)]
+    application: Option<String>,
+    #[serde(default)]
+    timestamp: Option<u64>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+}
+
+#[expect(clippy::expect_used, reason = "writing to a vector cannot fail")]
+pub(super) fn encode(transition: &BackupTransition) -> Bytes {
+    let map = Map {
+        id: transition.id,
+        application: &transition.application,
+        timestamp: transition.timestamp_millis,
+        from: transition.from.as_str(),
+        to: transition.to.as_str(),
+    };
+    let mut payload = Vec::with_capacity(128);
+    ciborium::into_writer(&map, &mut payload).expect("a vector takes everything");
+    payload.into()
+}
+
+pub(super) fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
+    let mut rest = payload;
+    let map: ReadMap =
+        ciborium::from_reader(&mut rest).map_err(|error| DecodeError::Cbor(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(DecodeError::Cbor(format!("{} bytes follow the map", rest.len())));
+    }
+    Fields {
+        id: map.id,
+        application: map.application,
+        timestamp: map.timestamp,
+        from: state("from", map.from)?,
+        to: state("to", map.to)?,
+    }
+    .check()
+    .map(Decoded::Transition)
+}
