@@ -10,6 +10,7 @@ mod proxy;
 mod reader;
 mod report;
 mod run;
+pub mod saboteurs;
 mod writer;
 
 pub use clause::Clause;

@@ -43,12 +43,6 @@ use cases;
 
 /// Every case.
 pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
-    let modules = [
-        sink::list(),
-        source::list(),
-        session::list(),
-        lost::list(),
-        outage::list(),
-    ];
+    let modules = [sink::list(), source::list(), session::list(), lost::list(), outage::list()];
     modules.into_iter().flatten().collect()
 }
