@@ -70,16 +70,9 @@ impl Oracle {
             Some(event) => {
                 let (application, key) = (Arc::clone(&event.application), event.key);
                 let waiting = queue.iter().any(|event| record.key == Some(event.key));
-                let why = if waiting {
-                    "which is newer"
-                } else {
-                    "which came before"
-                };
+                let why = if waiting { "which is newer" } else { "which came before" };
                 Err(failure(
-                    format_args!(
-                        "event {key} as the next of `{application}` ({})",
-                        self.progress()
-                    ),
+                    format_args!("event {key} as the next of `{application}` ({})", self.progress()),
                     format_args!("{}, {why}", show(record)),
                 ))
             }
@@ -129,14 +122,9 @@ pub(crate) fn unchanged(event: &Event, record: &Record) -> Outcome {
 
 /// A record in one line.
 pub(crate) fn show(record: &Record) -> String {
-    let key = record
-        .key
-        .map_or("no key".to_owned(), |key| key.to_string());
+    let key = record.key.map_or("no key".to_owned(), |key| key.to_string());
     let payload = record.payload.as_ref().map_or("none".to_owned(), clip);
-    format!(
-        "the record at {} ({key}, payload {payload})",
-        record.position
-    )
+    format!("the record at {} ({key}, payload {payload})", record.position)
 }
 
 fn clip(bytes: &Bytes) -> String {

@@ -19,21 +19,14 @@ pub(crate) struct Reader<S> {
 
 impl<S: EventSource> Reader<S> {
     pub(crate) fn new(source: S, group: &str, clock: Clock) -> Self {
-        Self {
-            source,
-            group: group.to_owned(),
-            clock,
-        }
+        Self { source, group: group.to_owned(), clock }
     }
 
     /// The next answer of the source, whatever it is.
     #[track_caller]
-    pub(crate) fn answer(
-        &mut self,
-    ) -> impl Future<Output = Outcome<Result<Option<Record>, Error>>> + Send {
+    pub(crate) fn answer(&mut self) -> impl Future<Output = Outcome<Result<Option<Record>, Error>>> + Send {
         let what = format!("an answer of `next` of group `{}`", self.group);
-        self.clock
-            .within(what, self.clock.patience, self.source.next())
+        self.clock.within(what, self.clock.patience, self.source.next())
     }
 
     /// The next record, which must come.
@@ -93,11 +86,7 @@ impl<S: EventSource> Reader<S> {
     /// Whether the session says that it began at a committed position.
     #[track_caller]
     pub(crate) fn resumed(&self, expected: bool) -> Outcome {
-        equal(
-            &format!("resumed of group `{}`", self.group),
-            &expected,
-            &self.source.resumed(),
-        )
+        equal(&format!("resumed of group `{}`", self.group), &expected, &self.source.resumed())
     }
 
     /// Commits, which must succeed.
@@ -117,22 +106,15 @@ impl<S: EventSource> Reader<S> {
     /// Closes the source, promptly and, unless the broker is gone, without an error.
     pub(crate) async fn close(self) -> Outcome<Result<(), Error>> {
         let Self { source, clock, .. } = self;
-        clock
-            .within("closing the source", PROMPT, source.close())
-            .await
+        clock.within("closing the source", PROMPT, source.close()).await
     }
 }
 
 /// Polls a future so many times, whether it asked for it or not, with a moment for others in between, and then drops it.
-pub(crate) async fn poll_times<T>(
-    future: impl Future<Output = T> + Send,
-    polls: usize,
-) -> Option<T> {
+pub(crate) async fn poll_times<T>(future: impl Future<Output = T> + Send, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     for poll in 0..polls {
-        if let Poll::Ready(output) =
-            poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
-        {
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
             return Some(output);
         }
         // Most awaits only end when time passes: every few polls, let some pass.

@@ -37,8 +37,5 @@ use cases;
 
 /// Every case.
 pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
-    [sink::list(), source::list()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [sink::list(), source::list()].into_iter().flatten().collect()
 }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use backup_tracker::Result;
-use backup_tracker_conformance::{
-    Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start,
-};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
 use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource, StartAt};
 use uuid::Uuid;
 
