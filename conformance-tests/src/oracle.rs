@@ -91,6 +91,13 @@ impl Oracle {
         order.map(|event| (*event).clone()).collect()
     }
 
+    /// Whether the event is one of those that came already.
+    pub(crate) fn has_seen(&self, key: Uuid) -> bool {
+        let application = self.applications.get(&key);
+        let queue = application.and_then(|application| self.expected.get(application));
+        queue.is_some_and(|queue| queue.iter().all(|event| event.key != key))
+    }
+
     /// How many events did not come yet.
     pub(crate) fn missing(&self) -> usize {
         self.order.len() - self.seen

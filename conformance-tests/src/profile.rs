@@ -20,6 +20,8 @@ pub enum Ability {
     Trim,
     /// [`Lane::recreate`](crate::Lane::recreate).
     Recreate,
+    /// A log that was recreated is told from the old one even when it is longer than the position.
+    TellsRecreated,
     /// [`Lane::end`](crate::Lane::end): the log can end for good.
     End,
     /// [`Fault::Cut`](crate::Fault::Cut).
@@ -32,13 +34,14 @@ pub enum Ability {
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
         Self::MonotonicPosition,
         Self::Trim,
         Self::Recreate,
+        Self::TellsRecreated,
         Self::End,
         Self::Cut,
         Self::BlackHole,

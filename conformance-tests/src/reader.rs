@@ -11,6 +11,9 @@ use futures_util::future::poll_fn;
 use crate::bench::{Clock, Outcome, PROMPT, describe, equal, failure};
 use crate::oracle::{Oracle, show};
 
+/// Between two attempts, where the clause says that one may ask again.
+const PAUSE: Duration = Duration::from_millis(10);
+
 pub(crate) struct Reader<S> {
     pub(crate) source: S,
     group: String,
@@ -81,6 +84,75 @@ impl<S: EventSource> Reader<S> {
             Some(Ok(None)) => Err(failure("a record or nothing yet", "`next` returned None")),
             Some(Err(error)) => Err(failure("a record or nothing yet", describe(&error))),
         }
+    }
+
+    /// As [`next_or_cancel`](Self::next_or_cancel), where an error is no matter.
+    pub(crate) async fn next_or_error(
+        &mut self,
+        polls: usize,
+    ) -> Option<Result<Option<Record>, Error>> {
+        poll_times(self.source.next(), polls).await
+    }
+
+    /// The next record, without a bound of its own.
+    pub(crate) async fn next_unbounded(&mut self) -> Outcome<Option<Record>> {
+        let next = self.source.next().await;
+        next.map_err(|error| failure("`next` succeeds", describe(&error)))
+    }
+
+    /// The next record, which must come, after errors that pass at most.
+    pub(crate) async fn next_at_last(&mut self) -> Outcome<Record> {
+        let source = &mut self.source;
+        let asking = async {
+            loop {
+                match source.next().await {
+                    Ok(Some(record)) => return Ok(record),
+                    Ok(None) => {
+                        return Err(failure(
+                            "a record",
+                            "`next` returned None: the source ended",
+                        ));
+                    }
+                    Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        return Err(failure(
+                            "a record, or Unavailable for a while",
+                            describe(&error),
+                        ));
+                    }
+                }
+            }
+        };
+        let what = format!(
+            "the next record of group `{}`, the broker being back",
+            self.group
+        );
+        self.clock
+            .within(what, self.clock.patience * 2, asking)
+            .await?
+    }
+
+    /// Commits, which must succeed, after errors that pass at most.
+    pub(crate) async fn commit_at_last(&mut self) -> Outcome {
+        let source = &mut self.source;
+        let asking = async {
+            loop {
+                match source.commit().await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        return Err(failure(
+                            "a commit, or Unavailable for a while",
+                            describe(&error),
+                        ));
+                    }
+                }
+            }
+        };
+        let what = format!("a commit of group `{}`, the broker being back", self.group);
+        self.clock
+            .within(what, self.clock.patience * 2, asking)
+            .await?
     }
 
     /// Whether the session says that it began at a committed position.
