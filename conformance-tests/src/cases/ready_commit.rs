@@ -86,7 +86,10 @@ async fn a_restart_at_every_point_sees_the_running_operation_again_and_nothing_e
         secondary.told_all(again, true).await?;
         secondary.synced().await?;
         secondary.is_in(before.last().map_or(Starting, |step| step.to))?;
-        secondary.gate_is_open(!before.last().is_some_and(|step| step.to.is_operation()))?;
+        match before.last() {
+            Some(step) if step.to.is_operation() => secondary.gate_is_shut()?,
+            _ => secondary.gate_opens().await?,
+        }
         if let Some(next) = after.first() {
             bench.send(&among_others(next)).await?;
             secondary.told_all(std::slice::from_ref(next), false).await?;
@@ -138,11 +141,11 @@ async fn a_restart_in_the_middle_of_an_operation_sees_it_at_once_behind_1200_eve
     for _ in 0..3 {
         secondary.kill().await?;
         secondary = bench.secondary("g").await?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         secondary.told_all(std::slice::from_ref(&begins), true).await?;
         secondary.synced().await?;
         secondary.is_in(BackingUp)?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         secondary.counted("events of others", 1200, |stats| stats.other_application)?;
     }
     bench.announce(std::slice::from_ref(&ends)).await?;
@@ -164,7 +167,7 @@ async fn a_restart_after_ready_is_ready_at_once_and_calls_no_listener<L: Lane>(b
         // Before anything is read.
         secondary.is_in(Ready)?;
         secondary.synced().await?;
-        secondary.gate_is_open(true)?;
+        secondary.gate_opens().await?;
         secondary.told_nothing().await?;
         secondary.counted("applied steps", 0, |stats| stats.applied)?;
     }
@@ -180,7 +183,7 @@ async fn closing_a_secondary_in_the_middle_of_an_operation_commits_nothing<L: La
         let mut secondary = bench.secondary("g").await?;
         secondary.told_all(&life[usize::from(round > 0)..2], true).await?;
         bench.clock.succeeds("closing a secondary", secondary.tracker.close()).await?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         equal("the first step at the position", &Some(1), &bench.position("g", &life).await?)?;
     }
     Ok(())

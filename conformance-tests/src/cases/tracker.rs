@@ -46,7 +46,7 @@ async fn only_the_own_applications_events_have_an_effect<L: Lane>(bench: Bench<L
     bench.until("others' events to be read", || secondary.tracker.stats().received == 1 + count).await?;
     secondary.told_nothing().await?;
     secondary.is_in(Ready)?;
-    secondary.gate_is_open(true)?;
+    secondary.gate_opens().await?;
     secondary.counted("events of others", count, |stats| stats.other_application)?;
     let begins = step(OWN, Ready, BackingUp);
     bench.announce(std::slice::from_ref(&begins)).await?;
@@ -294,7 +294,7 @@ async fn a_secondary_goes_on_after_an_outage<L: Lane>(bench: Bench<L>) -> Outcom
     // State and gate stay as they are, and it does not end.
     secondary.told_nothing().await?;
     secondary.is_in(BackingUp)?;
-    secondary.gate_is_open(false)?;
+    secondary.gate_is_shut()?;
     bench.heal().await?;
     bench.announce(&life[2..4]).await?;
     secondary.told_all(&life[2..4], false).await?;
@@ -309,7 +309,7 @@ async fn a_log_that_ends_shows_as_a_failure_and_shuts_the_gate<L: Lane>(bench: B
     let mut secondary = bench.secondary("g").await?;
     secondary.told(&ready).await?;
     secondary.synced().await?;
-    secondary.gate_is_open(true)?;
+    secondary.gate_opens().await?;
     bench.clock.succeeds("ending the log", bench.lane.end()).await?;
     let closed = secondary.tracker.closed();
     let closed = bench.clock.within("`closed` to return", bench.clock.patience, closed).await?;
@@ -318,7 +318,7 @@ async fn a_log_that_ends_shows_as_a_failure_and_shuts_the_gate<L: Lane>(bench: B
         Ok(()) => return Err(failure(expected, "`closed` returned Ok")),
         Err(error) => ensure(error.kind() == ErrorKind::Lost, expected, describe(&error))?,
     }
-    secondary.gate_is_open(false)
+    secondary.gate_is_shut()
 }
 
 async fn a_secondary_follows_a_log_that_was_trimmed<L: Lane>(bench: Bench<L>) -> Outcome {
@@ -346,22 +346,22 @@ async fn synced_returns_when_all_that_the_log_held_is_applied<L: Lane>(bench: Be
     bench.send(&noise(100)).await?;
     bench.send(&events(&[OWN], 5)).await?;
     let mut secondary = bench.secondary("g").await?;
-    secondary.gate_is_open(false)?;
+    secondary.gate_is_shut()?;
     secondary.synced().await?;
     secondary.is_in(BackingUp)?;
-    secondary.gate_is_open(false)?;
+    secondary.gate_is_shut()?;
     secondary.counted("records", 207, |stats| stats.received)?;
     secondary.told_all(&life[..2], true).await?;
     bench.announce(&life[2..3]).await?;
     secondary.told_all(&life[2..3], false).await?;
-    secondary.gate_is_open(true)
+    secondary.gate_opens().await
 }
 
 async fn synced_returns_at_once_on_an_empty_log<L: Lane>(bench: Bench<L>) -> Outcome {
     let secondary = bench.secondary("g").await?;
     secondary.synced().await?;
     secondary.is_in(Starting)?;
-    secondary.gate_is_open(true)
+    secondary.gate_opens().await
 }
 
 async fn the_gate_is_shut_from_the_first_moment_of_a_restart_during_a_backup<L: Lane>(
@@ -387,7 +387,7 @@ async fn the_gate_is_shut_from_the_first_moment_of_a_restart_during_a_backup<L: 
             }
             told = told => told?,
         }
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         secondary.kill().await?;
     }
     Ok(())
