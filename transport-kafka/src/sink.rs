@@ -8,6 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::blocking::{Deadline, drop_elsewhere, on_a_thread};
@@ -22,9 +23,6 @@ const SEND: &str = "send";
 /// How long opening waits for the producer's id once the broker has answered. It takes about 500 ms; without it the first
 /// send would take as long.
 const PRODUCER_ID_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long opening looks for the topic's size limit. It runs beside the wait for the producer's id.
-const LIMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a batch of one record adds to key, value and headers at most: the batch's header, and the lengths within the record.
 const BATCH_OVERHEAD: usize = 61 + 21;
@@ -45,6 +43,8 @@ pub struct KafkaSink {
     hide_eos: bool,
     partitions: u32,
     limit: usize,
+    /// The task that finds out what the topic takes, until it has.
+    topic_limit: Option<JoinHandle<Option<usize>>>,
     // `None` after a fatal error of the producer: the next send makes a new one.
     producer: Option<Client>,
 }
@@ -60,38 +60,35 @@ impl KafkaSink {
         let connecting = on_a_thread(&place, OPEN, move |place| {
             connect(&client_config, hide_eos, place, deadline, wait_for_creation)
         });
-        let compresses = ["compression.type", "compression.codec"]
-            .iter()
-            .any(|name| config.get(name).is_some_and(|codec| codec != "none"));
-        let looking = async {
-            // The topic limits what is written, and that is only known before the compression where there is none.
-            if compresses {
-                return None;
-            }
-            let timeout = LIMIT_TIMEOUT.min(kafka.open_timeout);
-            admin::max_message_bytes(&kafka, &place, timeout).await
-        };
-        let (connected, topic_limit) = tokio::join!(connecting, looking);
-        let (producer, partitions) = connected?;
-        let own_limit = config
+        // Not waited for: a broker that keeps its configuration to itself must not hold up the opening, and what is too
+        // large for the client is known without it.
+        let topic_limit = (!compresses(&config)).then(|| {
+            let place = place.clone();
+            let timeout = kafka.open_timeout;
+            tokio::spawn(async move { admin::max_message_bytes(&kafka, &place, timeout).await })
+        });
+        let (producer, partitions) = connecting.await?;
+        let limit = config
             .get("message.max.bytes")
             .or_else(|| config.get("max.message.bytes"))
             .and_then(|value| value.parse().ok())
             .unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-        Ok(Self {
-            place,
-            config,
-            hide_eos,
-            partitions,
-            limit: topic_limit.map_or(own_limit, |limit| limit.min(own_limit)),
-            producer: Some(producer),
-        })
+        Ok(Self { place, config, hide_eos, partitions, limit, topic_limit, producer: Some(producer) })
     }
 
     /// The partition to which events of this application go: fixed when the sink was opened, see the crate's documentation.
     #[must_use]
     pub fn partition_of(&self, application: &str) -> u32 {
         partition_for(application, self.partitions)
+    }
+
+    /// Lowers the limit to the topic's, once that is known.
+    async fn learn_limit(&mut self) {
+        if let Some(task) = self.topic_limit.take_if(|task| task.is_finished())
+            && let Ok(Some(limit)) = task.await
+        {
+            self.limit = self.limit.min(limit);
+        }
     }
 
     fn check_size(&self, event: &Event) -> Result<()> {
@@ -142,6 +139,7 @@ impl KafkaSink {
 
 impl Sink for KafkaSink {
     async fn send(&mut self, event: &Event) -> Result<()> {
+        self.learn_limit().await;
         self.check_size(event)?;
         // An earlier send whose future was dropped may have left a dead producer behind.
         self.retire_if_dead();
@@ -193,6 +191,9 @@ impl Sink for KafkaSink {
 
 impl Drop for KafkaSink {
     fn drop(&mut self) {
+        if let Some(task) = self.topic_limit.take() {
+            task.abort();
+        }
         if let Some(producer) = self.producer.take() {
             drop_elsewhere(producer);
         }
@@ -267,4 +268,11 @@ fn connect(
     // librdkafka counts partitions in an `i32`, and there is at least one.
     let partitions = u32::try_from(found.len()).unwrap_or(1);
     Ok((producer, partitions))
+}
+
+/// Whether the topic's limit, which is about what is written, says nothing about what is sent.
+fn compresses(config: &ClientConfig) -> bool {
+    ["compression.type", "compression.codec"]
+        .iter()
+        .any(|name| config.get(name).is_some_and(|codec| codec != "none"))
 }
