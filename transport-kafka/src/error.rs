@@ -97,11 +97,9 @@ pub(crate) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
         | C::InvalidRecord
         | C::InvalidTimestamp => ErrorKind::Rejected,
 
-        C::Fenced
-        | C::ProducerFenced
-        | C::InvalidProducerEpoch
-        | C::FencedInstanceId
-        | C::TransactionCoordinatorFenced => ErrorKind::Fenced,
+        C::Fenced | C::ProducerFenced | C::FencedInstanceId | C::TransactionCoordinatorFenced => {
+            ErrorKind::Fenced
+        }
 
         C::OffsetOutOfRange | C::AutoOffsetReset | C::LogTruncation => ErrorKind::Lost,
 
@@ -159,6 +157,7 @@ pub(crate) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
         | C::NotEnoughReplicasAfterAppend
         | C::RebalanceInProgress
         | C::NotController
+        | C::InvalidProducerEpoch
         | C::OutOfOrderSequenceNumber
         | C::DuplicateSequenceNumber
         | C::InvalidProducerIdMapping
