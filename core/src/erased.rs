@@ -1,17 +1,18 @@
-//! The erased twins of the two traits, for callers that choose the transport at run time. All boxing of the crate's traits
-//! is in this file.
+//! The erased twins of the traits: for callers that choose the transport at run time, and for lists of listeners. All
+//! boxing of the crate's traits is in this file.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::error::Result;
+use crate::error::{BoxError, Result};
 use crate::event::{Event, Record};
+use crate::listener::{Change, Listener};
 use crate::sink::Sink;
 use crate::source::EventSource;
 use crate::wire::WireFormat;
 
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 trait DynSink: Send {
     fn send<'a>(&'a mut self, event: &'a Event) -> BoxFuture<'a, Result<()>>;
@@ -128,5 +129,41 @@ impl EventSource for BoxSource {
 impl fmt::Debug for BoxSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoxSource").finish_non_exhaustive()
+    }
+}
+
+trait DynListener<T>: Send + Sync {
+    fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
+}
+
+impl<T: Sync, L: Listener<T>> DynListener<T> for L {
+    fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(Listener::on_change(self, change, tracker))
+    }
+}
+
+/// Any [`Listener`], with its name for the logs.
+pub(crate) struct BoxListener<T> {
+    listener: Box<dyn DynListener<T>>,
+    pub(crate) name: &'static str,
+}
+
+impl<T: Sync> BoxListener<T> {
+    pub(crate) fn new<L: Listener<T>>(listener: L) -> Self {
+        Self { listener: Box::new(listener), name: std::any::type_name::<L>() }
+    }
+
+    pub(crate) fn on_change<'a>(
+        &'a self,
+        change: &'a Change,
+        tracker: &'a T,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        self.listener.on_change(change, tracker)
+    }
+}
+
+impl<T> fmt::Debug for BoxListener<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BoxListener").field(&self.name).finish()
     }
 }

@@ -1,0 +1,201 @@
+//! What a case has in hand: its lane, and waits that are bounded.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backup_tracker::{Error, Event};
+use tokio::time::timeout;
+
+use crate::harness::{Fault, Lane, RawRecord, Start};
+use crate::profile::Profile;
+use crate::reader::Reader;
+use crate::report::Failure;
+use crate::writer::Writer;
+
+/// How a case ends, and every step of it.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// How long that may take which has to be prompt: closing, dropping, and a refusal that needs no I/O.
+pub(crate) const PROMPT: Duration = Duration::from_secs(3);
+
+/// A failure of the check at the caller's line. The lane's name is added when the case ends.
+#[track_caller]
+pub(crate) fn failure(expected: impl fmt::Display, seen: impl fmt::Display) -> Failure {
+    let place = Location::caller();
+    Failure {
+        expected: expected.to_string(),
+        seen: seen.to_string(),
+        lane: String::new(),
+        check: format!("{}:{}", place.file(), place.line()),
+    }
+}
+
+/// Fails unless the two are equal.
+#[track_caller]
+pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, expected: &T, seen: &T) -> Outcome {
+    if expected == seen {
+        Ok(())
+    } else {
+        Err(failure(format_args!("{what}: {expected:?}"), format_args!("{seen:?}")))
+    }
+}
+
+/// Fails unless the condition holds.
+#[track_caller]
+pub(crate) fn ensure(holds: bool, expected: impl fmt::Display, seen: impl fmt::Display) -> Outcome {
+    if holds { Ok(()) } else { Err(failure(expected, seen)) }
+}
+
+/// Bounded waits, and a note of the one that is going on.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    pub(crate) patience: Duration,
+    pub(crate) quiet: Duration,
+    doing: Arc<Mutex<String>>,
+}
+
+impl Clock {
+    pub(crate) fn new(profile: &Profile) -> Self {
+        Self {
+            patience: profile.patience(),
+            quiet: profile.quiet(),
+            doing: Arc::new(Mutex::new("nothing yet".to_owned())),
+        }
+    }
+
+    /// What the case was doing last.
+    pub(crate) fn doing(&self) -> String {
+        let doing = self.doing.lock();
+        doing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, what: &str) {
+        let mut doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        what.clone_into(&mut doing);
+    }
+
+    /// Waits for what must come.
+    #[track_caller]
+    pub(crate) fn within<'a, T: Send>(
+        &'a self,
+        what: impl Into<String>,
+        bound: Duration,
+        future: impl Future<Output = T> + Send + 'a,
+    ) -> impl Future<Output = Outcome<T>> + Send + 'a {
+        let what = what.into();
+        let missing = failure(format_args!("{what} within {bound:?}"), "it did not end in that time");
+        async move {
+            self.note(&what);
+            timeout(bound, future).await.map_err(|_| missing)
+        }
+    }
+
+    /// Waits for what must come, and must be `Ok`.
+    #[track_caller]
+    pub(crate) fn succeeds<'a, T: Send>(
+        &'a self,
+        what: impl Into<String>,
+        future: impl Future<Output = Result<T, Error>> + Send + 'a,
+    ) -> impl Future<Output = Outcome<T>> + Send + 'a {
+        let what = what.into();
+        let mut unlike = failure(format_args!("{what} succeeds"), "");
+        let waiting = self.within(what, self.patience, future);
+        async move {
+            waiting.await?.map_err(|error| {
+                unlike.seen = describe(&error);
+                unlike
+            })
+        }
+    }
+
+    /// Nothing must come: the only wait whose end is good news. `Some` is what came all the same.
+    pub(crate) async fn nothing<T: Send>(
+        &self,
+        what: &str,
+        future: impl Future<Output = T> + Send,
+    ) -> Option<T> {
+        self.note(what);
+        timeout(self.quiet, future).await.ok()
+    }
+}
+
+/// An error with what `Display` leaves out.
+pub(crate) fn describe(error: &Error) -> String {
+    format!("{error} [{:?}]", error.delivery())
+}
+
+/// A lane, and the means to work with it.
+pub(crate) struct Bench<L: Lane> {
+    pub(crate) lane: Arc<L>,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) clock: Clock,
+}
+
+impl<L: Lane> Bench<L> {
+    /// Opens a sink.
+    #[track_caller]
+    pub(crate) fn writer(&self) -> impl Future<Output = Outcome<Writer<L::Sink>>> + Send {
+        let opened = self.clock.succeeds("opening a sink", self.lane.sink());
+        async { Ok(Writer::new(opened.await?, self.clock.clone())) }
+    }
+
+    /// Opens a source; a new group starts at the earliest record.
+    #[track_caller]
+    pub(crate) fn reader<'a>(
+        &'a self,
+        group: &'a str,
+    ) -> impl Future<Output = Outcome<Reader<L::Source>>> + Send + 'a {
+        self.reader_from(group, Start::Earliest)
+    }
+
+    /// Opens a source.
+    #[track_caller]
+    pub(crate) fn reader_from<'a>(
+        &'a self,
+        group: &'a str,
+        start: Start,
+    ) -> impl Future<Output = Outcome<Reader<L::Source>>> + Send + 'a {
+        let what = format!("opening a source of group `{group}`");
+        let opened = self.clock.succeeds(what, self.lane.source(group, start));
+        async move { Ok(Reader::new(opened.await?, group, self.clock.clone())) }
+    }
+
+    /// Sends events with a sink of their own.
+    pub(crate) async fn send(&self, events: &[Event]) -> Outcome {
+        self.writer().await?.send_all(events).await
+    }
+
+    /// Appends what no sink of ours would.
+    pub(crate) async fn append_raw(&self, record: RawRecord) -> Outcome {
+        let appending = self.lane.append_raw(record);
+        self.clock.succeeds("appending a raw record", appending).await
+    }
+
+    /// Begins a fault.
+    pub(crate) async fn inflict(&self, fault: Fault) -> Outcome {
+        let inflicting = self.lane.inflict(fault);
+        self.clock.succeeds(format!("inflicting {fault:?}"), inflicting).await
+    }
+
+    /// Ends the fault.
+    pub(crate) async fn heal(&self) -> Outcome {
+        self.clock.succeeds("healing", self.lane.heal()).await
+    }
+
+    /// Drops the value, which must not block for long.
+    #[track_caller]
+    pub(crate) fn drop_promptly<T: Send + 'static>(
+        &self,
+        what: &str,
+        value: T,
+    ) -> impl Future<Output = Outcome> + Send {
+        // On a thread of its own, so that a drop that blocks is seen and does not block the case.
+        let dropped = tokio::task::spawn_blocking(move || drop(value));
+        let unwound = failure(format_args!("{what} does not panic"), "it panicked");
+        let waiting = self.clock.within(what, PROMPT, dropped);
+        async move { waiting.await?.map_err(|_| unwound) }
+    }
+}

@@ -1,0 +1,157 @@
+//! What genuinely varies between transports, and nothing else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a transport or its harness may lack. What is not in this list cannot be declared away: order, durability, replay,
+/// cancel safety, independence of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Ability {
+    /// [`Lane::append_raw`](crate::Lane::append_raw) with a payload.
+    Raw,
+    /// A record without a value can exist in the log.
+    Tombstones,
+    /// A header's value may be any bytes. Without it, values are ASCII text, possibly empty.
+    BinaryHeaders,
+    /// A slower replica of a group cannot move its position back: the broker compares (S5).
+    MonotonicPosition,
+    /// [`Lane::trim`](crate::Lane::trim).
+    Trim,
+    /// [`Lane::recreate`](crate::Lane::recreate).
+    Recreate,
+    /// A log that was recreated is told from the old one even when it is longer than the position.
+    TellsRecreated,
+    /// [`Lane::end`](crate::Lane::end): the log can end for good.
+    End,
+    /// [`Fault::Cut`](crate::Fault::Cut).
+    Cut,
+    /// [`Fault::BlackHole`](crate::Fault::BlackHole).
+    BlackHole,
+    /// [`Fault::Kill`](crate::Fault::Kill).
+    Kill,
+}
+
+impl Ability {
+    /// Every ability.
+    pub const ALL: [Self; 11] = [
+        Self::Raw,
+        Self::Tombstones,
+        Self::BinaryHeaders,
+        Self::MonotonicPosition,
+        Self::Trim,
+        Self::Recreate,
+        Self::TellsRecreated,
+        Self::End,
+        Self::Cut,
+        Self::BlackHole,
+        Self::Kill,
+    ];
+
+    /// Whether a case that needs it disturbs the connections of its lane.
+    pub(crate) const fn is_fault(self) -> bool {
+        matches!(self, Self::Cut | Self::BlackHole | Self::Kill)
+    }
+}
+
+/// What a transport or its harness lacks, each with a reason, and the limits within which the suite works.
+///
+/// ```
+/// use backup_tracker_conformance::{Ability, Profile};
+///
+/// let profile = Profile::new(1_000_000)
+///     .lacks(Ability::MonotonicPosition, "the broker overwrites a group's offset without comparing")
+///     .lacks(Ability::End, "a topic never ends");
+/// assert!(profile.reason(Ability::End).is_some());
+/// assert!(profile.reason(Ability::Trim).is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Profile {
+    lacks: BTreeMap<Ability, String>,
+    max_event_bytes: usize,
+    patience: Duration,
+    quiet: Duration,
+    idle: Duration,
+}
+
+impl Profile {
+    /// [`Profile::patience`], unless it is set.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+    /// [`Profile::quiet`], unless it is set.
+    pub const DEFAULT_QUIET: Duration = Duration::from_millis(300);
+    /// [`Profile::idle`], unless it is set.
+    pub const DEFAULT_IDLE: Duration = Duration::from_secs(5);
+
+    /// The profile of a transport that has every ability, and refuses an event whose payload is larger than so many bytes
+    /// (K4). Half as much must fit. The suite sends one event of that size, so a harness does well to configure a small
+    /// limit.
+    #[must_use]
+    pub fn new(max_event_bytes: usize) -> Self {
+        Self {
+            lacks: BTreeMap::new(),
+            max_event_bytes,
+            patience: Self::DEFAULT_PATIENCE,
+            quiet: Self::DEFAULT_QUIET,
+            idle: Self::DEFAULT_IDLE,
+        }
+    }
+
+    /// Declares that an ability is lacking. The cases that need it show as ignored, with the reason.
+    #[must_use]
+    pub fn lacks(mut self, ability: Ability, reason: impl Into<String>) -> Self {
+        self.lacks.insert(ability, reason.into());
+        self
+    }
+
+    /// How long the suite waits for what must come. It only costs time when something is wrong.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long nothing must come for the suite to believe that nothing comes. It is spent in every case that asks.
+    #[must_use]
+    pub const fn with_quiet(mut self, quiet: Duration) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// How long a source is left without an event in the case about long idling. Make it longer than the client's
+    /// shortest time limit: a response timeout, a heartbeat, an idle connection's end. Thirty seconds at most.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Why the ability is lacking; `None` when it is not.
+    #[must_use]
+    pub fn reason(&self, ability: Ability) -> Option<&str> {
+        self.lacks.get(&ability).map(String::as_str)
+    }
+
+    /// The largest payload that is not refused.
+    #[must_use]
+    pub const fn max_event_bytes(&self) -> usize {
+        self.max_event_bytes
+    }
+
+    /// How long the suite waits for what must come. [`DEFAULT_PATIENCE`](Self::DEFAULT_PATIENCE) unless set.
+    #[must_use]
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// How long nothing must come. [`DEFAULT_QUIET`](Self::DEFAULT_QUIET) unless set.
+    #[must_use]
+    pub const fn quiet(&self) -> Duration {
+        self.quiet
+    }
+
+    /// How long a source idles. [`DEFAULT_IDLE`](Self::DEFAULT_IDLE) unless set.
+    #[must_use]
+    pub const fn idle(&self) -> Duration {
+        self.idle
+    }
+}

@@ -1,0 +1,245 @@
+use super::*;
+use BackupState::{BackingUp, Ready, Restoring, Starting};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn settings() -> Settings {
+    Settings {
+        order: CommitOrder::CommitFirst,
+        shut_while_starting: false,
+        commit_interval: 5 * SECOND,
+        keep_alive: 300 * SECOND,
+    }
+}
+
+struct Session {
+    machine: Secondary,
+    offset: u64,
+    now: Duration,
+}
+
+impl Session {
+    fn new(settings: Settings, resumed: bool, remaining: u64) -> Self {
+        let mut machine = Secondary::new("app".into(), settings, resumed);
+        machine.handle(Input::Remaining(remaining));
+        Self { machine, offset: 0, now: Duration::ZERO }
+    }
+
+    fn decoded(&mut self, decoded: Result<Decoded, DecodeError>) -> Vec<String> {
+        self.offset += 1;
+        let position = Position::Offset(self.offset);
+        let effects = self.machine.handle(Input::Record { position, decoded, now: self.now });
+        effects.iter().map(brief).collect()
+    }
+
+    fn step(&mut self, application: &str, from: BackupState, to: BackupState) -> Vec<String> {
+        let id = Uuid::from_u128(u128::from(self.offset));
+        self.with_id(application, id, from, to)
+    }
+
+    fn with_id(&mut self, application: &str, id: Uuid, from: BackupState, to: BackupState) -> Vec<String> {
+        self.decoded(Ok(Decoded::Transition(BackupTransition::new(id, application, 0, from, to))))
+    }
+
+    fn tick(&mut self, after: Duration) -> Vec<String> {
+        self.now += after;
+        self.machine.handle(Input::Tick { now: self.now }).iter().map(brief).collect()
+    }
+}
+
+fn brief(effect: &Effect) -> String {
+    match effect {
+        Effect::Commit => "commit".into(),
+        Effect::Publish(view) => {
+            let synced = if view.synced { "" } else { ", not synced" };
+            let gate = if view.gate_open { ", open" } else { "" };
+            format!("publish {}{synced}{gate}", view.state)
+        }
+        Effect::Notify { change, wait } => {
+            let flag = |on, name| if on { name } else { "" };
+            let (replay, missed) = (flag(change.replay, ", replay"), flag(change.missed, ", missed"));
+            format!("notify {}{replay}{missed}{}", change.transition.to, flag(*wait, ", wait"))
+        }
+        Effect::Skip { reason, .. } => match reason {
+            Skip::OtherApplication => "skip foreign".into(),
+            Skip::OtherAction(action) => format!("skip action {action}"),
+            Skip::Undecodable(_) => "skip undecodable".into(),
+            Skip::Forbidden { from, to } => format!("skip {from} to {to}"),
+            Skip::Duplicate(_) => "skip duplicate".into(),
+        },
+        Effect::Gap { known, from, .. } => format!("gap {known} {from}"),
+        Effect::CountRemaining => "count".into(),
+    }
+}
+
+#[test]
+fn t2_commit_comes_before_the_state_and_the_listeners_of_ready() {
+    let mut session = Session::new(settings(), true, 0);
+    assert_eq!(session.step("app", Ready, BackingUp), ["publish BACKING_UP", "notify BACKING_UP"]);
+    assert_eq!(session.step("app", BackingUp, Ready), ["commit", "publish READY, open", "notify READY"]);
+}
+
+#[test]
+fn t2_with_listeners_first_the_commit_waits_for_them() {
+    let order = CommitOrder::ListenersFirst;
+    let mut session = Session::new(Settings { order, ..settings() }, true, 0);
+    assert_eq!(session.step("app", Ready, Restoring), ["publish RESTORING", "notify RESTORING"]);
+    assert_eq!(
+        session.step("app", Restoring, Ready),
+        ["publish READY, open", "notify READY, wait", "commit"]
+    );
+}
+
+#[test]
+fn t1_and_t3_foreign_events_are_committed_while_ready_and_not_too_often() {
+    let mut session = Session::new(settings(), true, 0);
+    session.now = SECOND;
+    assert_eq!(session.step("other", Ready, BackingUp), ["skip foreign"]);
+    session.now = 5 * SECOND;
+    assert_eq!(session.step("other", BackingUp, Ready), ["skip foreign", "commit"]);
+    assert_eq!(session.step("other", Ready, BackingUp), ["skip foreign"]);
+    assert_eq!(session.machine.deadline(), Some(10 * SECOND));
+    assert_eq!(session.tick(5 * SECOND), ["commit"], "a later one is not needed for it");
+}
+
+#[test]
+fn t3_nothing_is_committed_while_not_ready() {
+    for state in [Starting, BackingUp, Restoring] {
+        let mut session = Session::new(settings(), state != Starting, 0);
+        if state != Starting {
+            session.step("app", Ready, state);
+        }
+        session.now = 1000 * SECOND;
+        assert_eq!(session.step("other", Ready, BackingUp), ["skip foreign"]);
+        assert_eq!(session.decoded(Err(DecodeError::Empty)), ["skip undecodable"]);
+        assert!(session.tick(1000 * SECOND).is_empty());
+        assert_eq!(session.machine.deadline(), None);
+    }
+}
+
+#[test]
+fn the_position_is_kept_alive_while_ready_and_quiet() {
+    let mut session = Session::new(settings(), true, 0);
+    assert_eq!(session.machine.deadline(), Some(300 * SECOND));
+    assert!(session.tick(299 * SECOND).is_empty());
+    assert_eq!(session.tick(SECOND), ["commit"]);
+    assert_eq!(session.machine.deadline(), Some(600 * SECOND));
+}
+
+#[test]
+fn t4_a_resumed_session_starts_in_ready_and_another_in_starting() {
+    for (resumed, state) in [(true, Ready), (false, Starting)] {
+        let view = Secondary::new("app".into(), settings(), resumed).view();
+        assert_eq!((view.state, view.synced, view.gate_open), (state, false, false));
+    }
+}
+
+#[test]
+fn t5_a_gap_is_reported_and_the_target_adopted() {
+    let mut session = Session::new(settings(), true, 0);
+    assert_eq!(
+        session.step("app", BackingUp, Ready),
+        ["gap READY BACKING_UP", "commit", "publish READY, open", "notify READY, missed"]
+    );
+    assert_eq!(session.step("app", Ready, Restoring), ["publish RESTORING", "notify RESTORING"]);
+    assert_eq!(
+        session.step("app", Ready, BackingUp),
+        ["gap RESTORING READY", "publish BACKING_UP", "notify BACKING_UP, missed"]
+    );
+}
+
+#[test]
+fn t5_the_first_step_of_a_new_group_has_no_gap() {
+    let mut session = Session::new(settings(), false, 0);
+    assert_eq!(session.step("app", Ready, BackingUp), ["publish BACKING_UP", "notify BACKING_UP"]);
+}
+
+#[test]
+fn t5_forbidden_steps_are_refused() {
+    let mut session = Session::new(settings(), true, 0);
+    for (from, to) in [(Ready, Starting), (BackingUp, Restoring), (BackingUp, BackingUp)] {
+        assert_eq!(session.step("app", from, to), [format!("skip {from} to {to}")]);
+    }
+    assert_eq!(session.machine.view().state, Ready);
+}
+
+#[test]
+fn t6_what_is_no_transition_is_skipped() {
+    let mut session = Session::new(settings(), true, 0);
+    assert_eq!(session.decoded(Err(DecodeError::NoValue)), ["skip undecodable"]);
+    for (application, expected) in [("app", "skip action compact"), ("other", "skip foreign")] {
+        let (application, action) = (application.into(), "compact".into());
+        assert_eq!(session.decoded(Ok(Decoded::OtherAction { application, action })), [expected]);
+    }
+}
+
+#[test]
+fn t10_synced_comes_with_the_last_event_of_the_backlog() {
+    let mut session = Session::new(settings(), false, 3);
+    assert_eq!(
+        session.step("app", Starting, Ready),
+        ["commit", "publish READY, not synced", "notify READY, replay"]
+    );
+    assert_eq!(session.step("other", Starting, Ready), ["skip foreign"]);
+    assert_eq!(session.step("app", Ready, BackingUp), ["publish BACKING_UP", "notify BACKING_UP, replay"]);
+    assert_eq!(session.step("app", BackingUp, Ready), ["commit", "publish READY, open", "notify READY"]);
+}
+
+#[test]
+fn t10_an_empty_log_is_synced_at_once_and_a_skipped_record_can_be_the_last() {
+    assert!(Session::new(settings(), false, 0).machine.view().synced);
+    let mut session = Session::new(settings(), false, 1);
+    assert_eq!(session.step("other", Ready, Ready), ["skip foreign", "publish STARTING, open"]);
+}
+
+#[test]
+fn t10_a_count_that_was_too_high_is_taken_again() {
+    let mut session = Session::new(settings(), true, 5);
+    session.step("other", Ready, Ready);
+    assert!(session.tick(RECOUNT_AFTER / 2).is_empty());
+    assert_eq!(session.tick(RECOUNT_AFTER), ["count"]);
+    let again: Vec<_> = session.machine.handle(Input::Remaining(2)).iter().map(brief).collect();
+    assert!(again.is_empty());
+    session.tick(RECOUNT_AFTER);
+    let effects: Vec<_> = session.machine.handle(Input::Remaining(0)).iter().map(brief).collect();
+    assert_eq!(effects, ["publish READY, open"]);
+    assert!(session.tick(RECOUNT_AFTER).is_empty());
+}
+
+#[test]
+fn t10_the_gate_can_be_shut_while_starting() {
+    for (shut, open) in [(false, true), (true, false)] {
+        let settings = Settings { shut_while_starting: shut, ..settings() };
+        assert_eq!(Session::new(settings, false, 0).machine.view().gate_open, open);
+    }
+}
+
+#[test]
+fn t11_an_id_is_applied_once_within_the_remembered_ones() {
+    let mut session = Session::new(settings(), true, 0);
+    let id = Uuid::from_u128(1 << 100);
+    session.with_id("app", id, Ready, BackingUp);
+    session.step("app", BackingUp, Ready);
+    assert_eq!(session.with_id("app", id, Ready, BackingUp), ["skip duplicate"]);
+    assert_eq!(session.machine.view().state, Ready);
+    for _ in 0..REMEMBERED_IDS {
+        session.step("app", Ready, Ready);
+    }
+    assert_eq!(session.machine.remembered.set.len(), REMEMBERED_IDS);
+    assert_eq!(session.with_id("app", id, Ready, BackingUp).len(), 2);
+}
+
+#[test]
+fn s12_after_a_loss_nothing_is_certain_and_an_operation_goes_on() {
+    for (before, after) in [(Ready, Starting), (BackingUp, BackingUp)] {
+        let mut session = Session::new(settings(), true, 0);
+        session.step("app", Ready, before);
+        let effects: Vec<_> = session.machine.handle(Input::Lost).iter().map(brief).collect();
+        assert_eq!(effects, [format!("publish {after}, not synced"), "count".into()]);
+        assert!(session.machine.handle(Input::Remaining(1)).is_empty());
+        assert_eq!(
+            session.step("app", Ready, Ready),
+            [&format!("gap {after} READY"), "commit", "publish READY, open", "notify READY, replay, missed"]
+        );
+    }
+}

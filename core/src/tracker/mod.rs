@@ -1,0 +1,93 @@
+//! The trackers: drivers that perform what the machines in `protocol` decide.
+
+mod board;
+mod dispatch;
+mod follow;
+mod operation;
+mod primary;
+mod secondary;
+mod simple;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use operation::WorkError;
+pub use primary::{PrimaryBackupTracker, PrimaryBuilder};
+pub use secondary::{SecondaryBackupTracker, SecondaryBuilder, SecondaryStats};
+pub use simple::{SimpleBackupTracker, SimpleBuilder};
+
+use crate::error::{Error, Result};
+use crate::state::BackupState;
+use crate::transition::BackupTransition;
+
+/// What changes the state of an application. (`BackupTracker` in the Java module.)
+///
+/// Implemented by [`SimpleBackupTracker`], which keeps the state to itself, and by [`PrimaryBackupTracker`], which announces
+/// every step before it takes it. A [`SecondaryBackupTracker`] only follows, so it does not implement this trait.
+///
+/// | call | allowed in | leads to |
+/// |---|---|---|
+/// | [`startup_complete`](Self::startup_complete) | every state | Ready |
+/// | [`start_backup`](Self::start_backup) | Starting, Ready | BackingUp |
+/// | [`finish_backup`](Self::finish_backup) | BackingUp | Ready |
+/// | [`start_restore`](Self::start_restore) | Starting, Ready | Restoring |
+/// | [`finish_restore`](Self::finish_restore) | Restoring | Ready |
+///
+/// Each call returns once the step is taken and the tracker's own listeners have returned, with the step as it was
+/// announced. A call from inside a listener does not wait for listeners.
+///
+/// # Errors
+///
+/// An illegal call changes nothing and announces nothing: [`IllegalTransition`](crate::ErrorKind::IllegalTransition), with
+/// both states. Check and change are one atomic step: of two calls at the same time one comes first. After
+/// [`close`](Self::close), every call is [`Closed`](crate::ErrorKind::Closed). A primary adds the errors of its sink.
+///
+/// # Cancel safety
+///
+/// A call that has begun is carried out, also when its future is dropped; then [`state`](Self::state) tells the outcome.
+pub trait BackupTracker: Send + Sync {
+    /// The state now. Never waits.
+    fn state(&self) -> BackupState;
+
+    /// The application has started, or is to be Ready again whatever it was before.
+    fn startup_complete(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
+
+    /// A backup begins.
+    fn start_backup(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
+
+    /// The backup has ended.
+    fn finish_backup(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
+
+    /// A restore begins.
+    fn start_restore(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
+
+    /// The restore has ended.
+    fn finish_restore(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
+
+    /// Ends the tracker, after the calls that came before. Nothing is announced: an operation that runs goes on running for
+    /// everybody else, until the next primary says Ready.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+fn checked_application(name: &str) -> Result<Arc<str>> {
+    if name.trim().is_empty() {
+        return Err(Error::config(
+            "application",
+            "it is blank; every service of one application uses the same name",
+        ));
+    }
+    Ok(Arc::from(name))
+}
+
+fn runtime() -> Result<tokio::runtime::Handle> {
+    tokio::runtime::Handle::try_current().map_err(|error| {
+        Error::config("runtime", "build the tracker inside a Tokio runtime").with_source(error)
+    })
+}
+
+/// Milliseconds since the epoch; 0 on a clock that is set before it.
+fn now_millis() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,369 @@
+//! The secondary: the handle that people hold.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{Instrument, info_span};
+
+use super::board::Board;
+use super::dispatch::Dispatcher;
+use super::follow::{Counters, Follower};
+use super::{checked_application, runtime};
+use crate::erased::BoxListener;
+use crate::error::{Error, Result};
+use crate::gate::WorkGate;
+use crate::health::Health;
+use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
+use crate::protocol::secondary::{CommitOrder, Secondary, Settings};
+use crate::retry::RetryPolicy;
+use crate::source::EventSource;
+use crate::state::BackupState;
+use crate::transition::BackupTransition;
+
+/// A service that follows the state that a primary announces. (`SecondaryBackupTracker` in the Java module, too.)
+///
+/// It follows on a background task from the moment it is built, calls listeners, moves the gate, and moves its durable
+/// position only when the application is Ready (T2, T3). So a session that starts after a restart, whenever that was, either
+/// begins in Ready or meets the operation that is still running once more, at once.
+///
+/// It has no methods that change the state: that is the primary's business.
+///
+/// ```compile_fail,E0599
+/// # fn f(secondary: backup_tracker::SecondaryBackupTracker) {
+/// use backup_tracker::BackupTracker;
+/// secondary.start_backup();
+/// # }
+/// ```
+///
+/// Cheap to clone; the clones are the same tracker. When the last one is dropped, following stops at once, nothing is
+/// committed, and the gate is shut for good. Handles that listeners get do not count.
+///
+/// # When things fail
+///
+/// - *A broker that cannot be reached*: following is tried again for ever with back-off, and [`health`](Self::health) says
+///   so. State and gate stay as they are.
+/// - *A permanent error* (no permission, no topic): following ends, the gate is shut for good, [`health`](Self::health) is
+///   [`Failed`](Health::Failed), and [`closed`](Self::closed) returns the error (T9).
+/// - *Records that are no transitions*, or that the state table forbids: skipped, counted in [`stats`](Self::stats), logged.
+#[derive(Clone)]
+pub struct SecondaryBackupTracker {
+    inner: Arc<Inner>,
+    /// None in the handles of listeners.
+    _life: Option<Arc<Life>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    application: Arc<str>,
+    board: Arc<Board>,
+    closing: watch::Sender<bool>,
+    counters: Arc<Counters>,
+}
+
+/// Ends the tasks when the last handle goes.
+struct Life(Vec<tokio::task::AbortHandle>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+/// What a secondary has counted since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SecondaryStats {
+    /// Records that the source returned.
+    pub received: u64,
+    /// Steps of the own application that were applied.
+    pub applied: u64,
+    /// Records of other applications (T1).
+    pub other_application: u64,
+    /// Records of the own application about neither a backup nor a restore.
+    pub other_action: u64,
+    /// Records that could not be understood (T6).
+    pub undecodable: u64,
+    /// Steps that the state table forbids (T5).
+    pub forbidden: u64,
+    /// Events that had been applied before (T11).
+    pub duplicate: u64,
+    /// Steps before which something was missed (T5).
+    pub gaps: u64,
+    /// How many times the log was lost under the position (S12).
+    pub losses: u64,
+    /// Commits that the broker has confirmed.
+    pub commits: u64,
+    /// Transient errors of the source.
+    pub troubles: u64,
+    /// Listeners that failed or panicked (T8).
+    pub listener_failures: u64,
+}
+
+impl SecondaryBackupTracker {
+    /// How often the position follows other applications' events while Ready, unless set: every 5 s (T3).
+    pub const DEFAULT_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+    /// How often the position is committed again while Ready and quiet, unless set: every 5 min.
+    pub const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(300);
+
+    /// A secondary of `application` that follows `source`.
+    pub fn builder<S: EventSource + 'static>(
+        application: impl Into<String>,
+        source: S,
+    ) -> SecondaryBuilder<S> {
+        SecondaryBuilder {
+            application: application.into(),
+            source,
+            listeners: Vec::new(),
+            retry: RetryPolicy::new().for_ever(),
+            settings: Settings {
+                order: CommitOrder::default(),
+                shut_while_starting: false,
+                commit_interval: Self::DEFAULT_COMMIT_INTERVAL,
+                keep_alive: Self::DEFAULT_KEEP_ALIVE,
+            },
+        }
+    }
+
+    /// The application that it follows.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.inner.application
+    }
+
+    /// The state now. Never waits.
+    #[must_use]
+    pub fn state(&self) -> BackupState {
+        self.inner.board.state()
+    }
+
+    /// The states from now on. A slow reader sees the newest and may miss some in between; a listener sees all.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<BackupState> {
+        self.inner.board.watch()
+    }
+
+    /// The newest step that was applied in this session.
+    #[must_use]
+    pub fn last_transition(&self) -> Option<BackupTransition> {
+        self.inner.board.status().last
+    }
+
+    /// Waits until everything that the log held at opening has been applied (T10).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// What ended the following before that; [`Closed`](crate::ErrorKind::Closed) if it was closed.
+    pub async fn synced(&self) -> Result<()> {
+        let status = self.inner.board.wait_for(|status| status.synced || status.ended.is_some()).await;
+        match status.ended {
+            _ if status.synced => Ok(()),
+            Some(Err(error)) => Err(error),
+            _ => Err(Error::closed("wait until synced")),
+        }
+    }
+
+    /// Whether everything that the log held at opening has been applied.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.inner.board.status().synced
+    }
+
+    /// How the following fares (T9).
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.inner.board.status().health
+    }
+
+    /// Waits until the health changes to one that fulfils the condition, or fulfils it already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn health_is(&self, mut condition: impl FnMut(&Health) -> bool + Send) -> Health {
+        self.inner.board.wait_for(|status| condition(&status.health)).await.health
+    }
+
+    /// Waits until the following has ended: `Ok` after [`close`](Self::close), the error that ended it otherwise (T9).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The permanent error that ended the following; [`Closed`](crate::ErrorKind::Closed) if the last handle was dropped or
+    /// the runtime ended.
+    pub async fn closed(&self) -> Result<()> {
+        self.inner.board.wait_for(|status| status.ended.is_some()).await.ended.unwrap_or(Ok(()))
+    }
+
+    /// The gate for work: shut until synced, while BackingUp or Restoring (and, if so built, while Starting), and after the
+    /// following has ended.
+    #[must_use]
+    pub fn gate(&self) -> WorkGate {
+        self.inner.board.gate().clone()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> SecondaryStats {
+        self.inner.counters.read()
+    }
+
+    /// Ends the following without committing anything, and returns when it has ended and the listeners that were due have
+    /// returned. From inside a listener it returns at once, and the following ends after it. Closing twice is fine.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once called, it is carried out, also when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The permanent error that had ended the following before.
+    pub fn close(&self) -> impl Future<Output = Result<()>> + Send + '_ {
+        self.inner.closing.send_replace(true);
+        async {
+            if reentry::inside() {
+                return Ok(());
+            }
+            self.closed().await
+        }
+    }
+}
+
+impl fmt::Debug for SecondaryBackupTracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecondaryBackupTracker")
+            .field("application", &self.inner.application)
+            .field("state", &self.state())
+            .field("synced", &self.is_synced())
+            .field("health", &self.health())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`SecondaryBackupTracker`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct SecondaryBuilder<S> {
+    application: String,
+    source: S,
+    listeners: Vec<BoxListener<SecondaryBackupTracker>>,
+    retry: RetryPolicy,
+    settings: Settings,
+}
+
+impl<S: EventSource + 'static> SecondaryBuilder<S> {
+    /// Adds a listener. Listeners are called in the order in which they were added.
+    pub fn listener(mut self, listener: impl Listener<SecondaryBackupTracker>) -> Self {
+        self.listeners.push(BoxListener::new(listener));
+        self
+    }
+
+    /// Adds a closure as a listener; see [`from_fn`].
+    pub fn on_change<F, O>(self, closure: F) -> Self
+    where
+        F: Fn(&Change, &SecondaryBackupTracker) -> O + Send + Sync + 'static,
+        O: Outcome,
+    {
+        self.listener(from_fn(closure))
+    }
+
+    /// Adds an async closure as a listener; see [`from_async_fn`].
+    pub fn on_change_async<F, R>(self, closure: F) -> Self
+    where
+        F: Fn(Change, SecondaryBackupTracker) -> R + Send + Sync + 'static,
+        R: Future<Output: Outcome> + Send,
+    {
+        self.listener(from_async_fn(closure))
+    }
+
+    /// Whether the position moves before or after the listeners of Ready: [`CommitOrder::CommitFirst`] unless set (T2).
+    pub fn commit_order(mut self, order: CommitOrder) -> Self {
+        self.settings.order = order;
+        self
+    }
+
+    /// Whether the gate is shut while Starting, too: no unless set, so that a service whose primary has never spoken can
+    /// work.
+    pub fn shut_gate_while_starting(mut self, shut: bool) -> Self {
+        self.settings.shut_while_starting = shut;
+        self
+    }
+
+    /// How the waits between attempts grow. It never gives up, whatever the policy says (T9).
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy.for_ever();
+        self
+    }
+
+    /// How often the position follows other applications' events while Ready (T3):
+    /// [`DEFAULT_COMMIT_INTERVAL`](SecondaryBackupTracker::DEFAULT_COMMIT_INTERVAL) unless set.
+    pub fn commit_interval(mut self, interval: Duration) -> Self {
+        self.settings.commit_interval = interval;
+        self
+    }
+
+    /// How often the position is committed again while Ready and quiet, so that the broker does not forget it. Choose it
+    /// below the time for which the broker keeps positions of groups without members (`offsets.retention.minutes` on Kafka);
+    /// [`DEFAULT_KEEP_ALIVE`](SecondaryBackupTracker::DEFAULT_KEEP_ALIVE) unless set.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.settings.keep_alive = interval;
+        self
+    }
+
+    /// The tracker. It follows on the current Tokio runtime from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) for a blank application, for an interval of zero, and outside a Tokio runtime.
+    pub fn build(self) -> Result<SecondaryBackupTracker> {
+        let application = checked_application(&self.application)?;
+        let Settings { commit_interval, keep_alive, .. } = self.settings;
+        for (name, interval) in [("commit interval", commit_interval), ("keep alive", keep_alive)] {
+            if interval.is_zero() {
+                return Err(Error::config(name, "it is zero; choose at least a millisecond"));
+            }
+        }
+        let runtime = runtime()?;
+        let _inside = runtime.enter();
+        let _spanned = info_span!("secondary", application = &*application).entered();
+
+        let machine = Secondary::new(application.clone(), self.settings, self.source.resumed());
+        let view = machine.view();
+        let board = Arc::new(Board::new(view.state, view.synced, view.gate_open));
+        let counters = Arc::<Counters>::default();
+        let closing = watch::Sender::new(false);
+        let close = closing.subscribe();
+        let inner =
+            Arc::new(Inner { application, board: board.clone(), closing, counters: counters.clone() });
+
+        let listeners_inner = inner.clone();
+        let dispatcher = Dispatcher::spawn(
+            self.listeners,
+            move || Some(SecondaryBackupTracker { inner: listeners_inner.clone(), _life: None }),
+            counters.listener_failures.clone(),
+        );
+        let mut tasks: Vec<_> = dispatcher.abort_handle().into_iter().collect();
+        let follower = Follower::new(self.source, machine, board, dispatcher, counters, self.retry);
+        tasks.push(runtime.spawn(follower.run(close).in_current_span()).abort_handle());
+        Ok(SecondaryBackupTracker { inner, _life: Some(Arc::new(Life(tasks))) })
+    }
+}
+
+impl<S> fmt::Debug for SecondaryBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecondaryBuilder")
+            .field("application", &self.application)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

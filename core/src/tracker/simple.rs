@@ -1,0 +1,229 @@
+//! A tracker that keeps the state to itself.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tracing::{debug, info_span};
+use uuid::Uuid;
+
+use super::board::Board;
+use super::dispatch::{Dispatcher, Done, wait_unless_inside};
+use super::{BackupTracker, checked_application, now_millis, runtime};
+use crate::erased::BoxListener;
+use crate::error::{Error, Result};
+use crate::gate::WorkGate;
+use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
+use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
+use crate::state::BackupState;
+use crate::transition::BackupTransition;
+
+/// A tracker that tells nobody but its listeners: for an application of one service, and for unit tests of code that takes
+/// any [`BackupTracker`]. (`SimpleBackupTracker` in the Java module, too.)
+///
+/// Cheap to clone; the clones are the same tracker.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> backup_tracker::Result<()> {
+/// use backup_tracker::{BackupState, BackupTracker, SimpleBackupTracker};
+///
+/// let tracker = SimpleBackupTracker::new("search")?;
+/// tracker.startup_complete().await?;
+/// tracker.start_backup().await?;
+/// assert_eq!(tracker.state(), BackupState::BackingUp);
+/// let refused = tracker.start_restore().await.unwrap_err();
+/// assert_eq!(refused.states(), Some((BackupState::BackingUp, BackupState::Restoring)));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SimpleBackupTracker(Arc<Inner>);
+
+struct Inner {
+    /// Never held while listeners run. Holds the dispatcher, too, so that changes are queued in the order of the steps.
+    machine: Mutex<(Primary, Option<Dispatcher>)>,
+    application: Arc<str>,
+    board: Board,
+    listener_failures: Arc<AtomicU64>,
+}
+
+impl SimpleBackupTracker {
+    /// A tracker without listeners, in Starting.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SimpleBuilder::build`].
+    pub fn new(application: impl Into<String>) -> Result<Self> {
+        Self::builder(application).build()
+    }
+
+    /// A tracker with listeners.
+    pub fn builder(application: impl Into<String>) -> SimpleBuilder {
+        SimpleBuilder { application: application.into(), listeners: Vec::new() }
+    }
+
+    /// The states from now on. A slow reader sees the newest and may miss some in between; a listener sees all.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<BackupState> {
+        self.0.board.watch()
+    }
+
+    /// The newest step.
+    #[must_use]
+    pub fn last_transition(&self) -> Option<BackupTransition> {
+        self.0.board.status().last
+    }
+
+    /// The gate: shut while BackingUp or Restoring.
+    #[must_use]
+    pub fn gate(&self) -> WorkGate {
+        self.0.board.gate().clone()
+    }
+
+    /// How many times a listener failed or panicked (T8).
+    #[must_use]
+    pub fn listener_failures(&self) -> u64 {
+        self.0.listener_failures.load(Ordering::Relaxed)
+    }
+
+    async fn call(&self, action: Action) -> Result<BackupTransition> {
+        let (transition, done) = self.step(action)?;
+        wait_unless_inside(done).await;
+        Ok(transition)
+    }
+
+    fn step(&self, action: Action) -> Result<(BackupTransition, Done)> {
+        let id = Uuid::new_v4();
+        let command = Command { action, id, now_millis: now_millis(), only_if_running: None, insist: false };
+        let mut guard = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let (machine, dispatcher) = &mut *guard;
+        let dispatcher = dispatcher.as_ref().ok_or_else(|| Error::closed("change the state"))?;
+        let mut effects = machine.handle(Input::Command(command));
+        if matches!(effects.as_slice(), [Effect::Send(_)]) {
+            // There is nobody to tell, so it is told.
+            effects = machine.handle(Input::Accepted);
+        }
+        let mut done = None;
+        for effect in effects {
+            match effect {
+                Effect::Apply(transition) => {
+                    let state = transition.to;
+                    self.0.board.publish(state, Some(transition.clone()), true, !state.is_operation());
+                    done = Some(dispatcher.notify(Change { transition, replay: false, missed: false }));
+                }
+                Effect::Answer(answer) => {
+                    drop(guard);
+                    return answer.map(|transition| (transition, done.unwrap_or_else(Dispatcher::done)));
+                }
+                Effect::Send(_) | Effect::BackOff(_) | Effect::Owe(..) => {}
+            }
+        }
+        Err(Error::closed("change the state"))
+    }
+}
+
+impl BackupTracker for SimpleBackupTracker {
+    fn state(&self) -> BackupState {
+        self.0.board.state()
+    }
+
+    async fn startup_complete(&self) -> Result<BackupTransition> {
+        self.call(Action::StartupComplete).await
+    }
+
+    async fn start_backup(&self) -> Result<BackupTransition> {
+        self.call(Action::StartBackup).await
+    }
+
+    async fn finish_backup(&self) -> Result<BackupTransition> {
+        self.call(Action::FinishBackup).await
+    }
+
+    async fn start_restore(&self) -> Result<BackupTransition> {
+        self.call(Action::StartRestore).await
+    }
+
+    async fn finish_restore(&self) -> Result<BackupTransition> {
+        self.call(Action::FinishRestore).await
+    }
+
+    /// Ends the tracker; waits for listeners that are due, except from inside one. Closing twice is fine.
+    async fn close(&self) -> Result<()> {
+        let dispatcher = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner).1.take();
+        if let Some(dispatcher) = dispatcher {
+            debug!(application = &*self.0.application, "closed");
+            if !reentry::inside() {
+                dispatcher.finish().await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SimpleBackupTracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimpleBackupTracker")
+            .field("application", &self.0.application)
+            .field("state", &self.0.board.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`SimpleBackupTracker`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct SimpleBuilder {
+    application: String,
+    listeners: Vec<BoxListener<SimpleBackupTracker>>,
+}
+
+impl SimpleBuilder {
+    /// Adds a listener. Listeners are called in the order in which they were added.
+    pub fn listener(mut self, listener: impl Listener<SimpleBackupTracker>) -> Self {
+        self.listeners.push(BoxListener::new(listener));
+        self
+    }
+
+    /// Adds a closure as a listener; see [`from_fn`].
+    pub fn on_change<F, O>(self, closure: F) -> Self
+    where
+        F: Fn(&Change, &SimpleBackupTracker) -> O + Send + Sync + 'static,
+        O: Outcome,
+    {
+        self.listener(from_fn(closure))
+    }
+
+    /// Adds an async closure as a listener; see [`from_async_fn`].
+    pub fn on_change_async<F, R>(self, closure: F) -> Self
+    where
+        F: Fn(Change, SimpleBackupTracker) -> R + Send + Sync + 'static,
+        R: Future<Output: Outcome> + Send,
+    {
+        self.listener(from_async_fn(closure))
+    }
+
+    /// The tracker, in Starting. Listeners run on the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) for a blank application, and outside a Tokio runtime.
+    pub fn build(self) -> Result<SimpleBackupTracker> {
+        let application = checked_application(&self.application)?;
+        let runtime = runtime()?;
+        let _inside = runtime.enter();
+        let _spanned = info_span!("simple", application = &*application).entered();
+        let listener_failures = Arc::<AtomicU64>::default();
+        let inner = Arc::new(Inner {
+            machine: Mutex::new((Primary::new(application.clone()), None)),
+            application,
+            board: Board::new(BackupState::Starting, true, true),
+            listener_failures: listener_failures.clone(),
+        });
+        let weak = Arc::downgrade(&inner);
+        let tracker = move || weak.upgrade().map(SimpleBackupTracker);
+        let dispatcher = Dispatcher::spawn(self.listeners, tracker, listener_failures);
+        inner.machine.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(dispatcher);
+        Ok(SimpleBackupTracker(inner))
+    }
+}

@@ -1,0 +1,196 @@
+//! The log, and what a test may do to it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backup_tracker::{Delivery, Error, ErrorKind, Header, Position, Record, Result};
+use bytes::Bytes;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::sink::MemorySink;
+use crate::source::MemorySource;
+use crate::state::{StartAt, State};
+
+/// How large an event may be, unless [`MemoryLog::with_max_event_bytes`] says otherwise: 1 MiB, as with Kafka.
+pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+/// A log in this process. Cheap to clone; every clone means the same log.
+///
+/// No method waits, and none needs a runtime.
+#[derive(Clone)]
+pub struct MemoryLog(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) topic: String,
+    pub(crate) max_event_bytes: usize,
+    state: Mutex<State>,
+    /// Wakes the sources that wait. Carries nothing: a source looks at the state again.
+    pub(crate) changed: watch::Sender<()>,
+}
+
+impl Shared {
+    /// The state, for the length of an expression. No user's code and no await runs under this lock, and every change under
+    /// it is complete, so that a poisoned lock holds a sound state.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and wakes everybody who waits.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.send_replace(());
+        result
+    }
+
+    pub(crate) fn error(
+        &self,
+        kind: ErrorKind,
+        operation: &'static str,
+        message: impl Into<String>,
+    ) -> Error {
+        Error::new(kind, operation, message).with_topic(&self.topic)
+    }
+
+    pub(crate) fn unavailable(&self, operation: &'static str) -> Error {
+        self.error(ErrorKind::Unavailable, operation, "the log was made unavailable")
+    }
+}
+
+impl MemoryLog {
+    /// An empty log, whose errors speak of this topic.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) when the topic is blank.
+    pub fn new(topic: impl Into<String>) -> Result<Self> {
+        Self::with_max_event_bytes(topic, DEFAULT_MAX_EVENT_BYTES)
+    }
+
+    /// An empty log that refuses an event when its payload and its headers' names and values together are larger than so
+    /// many bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) when the topic is blank.
+    pub fn with_max_event_bytes(topic: impl Into<String>, max_event_bytes: usize) -> Result<Self> {
+        let topic = topic.into();
+        if topic.trim().is_empty() {
+            return Err(Error::config("topic", "it must not be blank"));
+        }
+        Ok(Self(Arc::new(Shared {
+            topic,
+            max_event_bytes,
+            state: Mutex::new(State::new()),
+            changed: watch::Sender::new(()),
+        })))
+    }
+
+    /// A sink that appends to this log.
+    #[must_use]
+    pub fn sink(&self) -> MemorySink {
+        MemorySink::new(Arc::clone(&self.0))
+    }
+
+    /// A source that reads this log for a group; a new group starts at the earliest record.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](ErrorKind::Config) when the group is blank; [`Unavailable`](ErrorKind::Unavailable) while
+    /// [`set_available`](Self::set_available) says so.
+    pub fn source(&self, group: impl Into<String>) -> Result<MemorySource> {
+        self.source_from(StartAt::Earliest, group)
+    }
+
+    /// A source that reads this log for a group, with a choice of where a new group starts. A group that has a start or a
+    /// position goes on there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`source`](Self::source).
+    pub fn source_from(&self, start: StartAt, group: impl Into<String>) -> Result<MemorySource> {
+        let group = group.into();
+        if group.trim().is_empty() {
+            return Err(Error::config("group", "it must not be blank").with_topic(&self.0.topic));
+        }
+        let begin = {
+            let mut state = self.0.state();
+            state.available.then(|| state.begin(&group, start))
+        };
+        match begin {
+            Some((place, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), group, place, resumed)),
+            None => Err(self.0.unavailable("open the source").with_group(group)),
+        }
+    }
+
+    /// How many records the log holds.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.0.state().len()
+    }
+
+    /// Whether the log holds no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of every record that the log holds, in order.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.0.state().all()
+    }
+
+    /// The offset at which the group's next session begins. `None` when nobody has committed for it.
+    #[must_use]
+    pub fn committed(&self, group: &str) -> Option<u64> {
+        self.0.state().committed(group)
+    }
+
+    /// Appends any record, as a foreign program might: without a key, without a value, or with garbage. Size, availability
+    /// and the end of the log are not looked at.
+    pub fn append_raw(&self, key: Option<Uuid>, headers: Vec<Header>, payload: Option<Bytes>) -> Position {
+        self.0.change(|state| state.append(key, headers, payload))
+    }
+
+    /// Removes every record, as retention does. Later records keep counting where these ended. A session or a group whose
+    /// position had any of them still ahead hears of it by [`Lost`](ErrorKind::Lost).
+    pub fn trim(&self) {
+        self.0.change(State::trim);
+    }
+
+    /// Deletes the log and creates it again, empty, with offsets from 0. Every session and every group that there was hears
+    /// of it by [`Lost`](ErrorKind::Lost).
+    pub fn recreate(&self) {
+        self.0.change(State::recreate);
+    }
+
+    /// Ends the log for good: once a source has read what is there, its `next` returns `None`. Sends are refused as
+    /// [`Lost`](ErrorKind::Lost).
+    pub fn end(&self) {
+        self.0.change(|state| state.ended = true);
+    }
+
+    /// Plays a broker that is gone (`false`) and comes back (`true`). While it is gone, everything that would need a broker
+    /// returns [`Unavailable`](ErrorKind::Unavailable) at once, also a `next` that waits already. A send that fails so is
+    /// certainly not in the log.
+    pub fn set_available(&self, available: bool) {
+        self.0.change(|state| state.available = available);
+    }
+
+    /// Lets the next `count` sends fail as [`Unavailable`](ErrorKind::Unavailable): with
+    /// [`NotSent`](Delivery::NotSent) the event stays out of the log; with [`Unknown`](Delivery::Unknown) it is in the log
+    /// all the same, as when only the acknowledgement was lost. Adds to failures that were asked for before.
+    pub fn fail_next_sends(&self, count: usize, delivery: Delivery) {
+        self.0.state().failures.extend(std::iter::repeat_n(delivery, count));
+    }
+}
+
+impl fmt::Debug for MemoryLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLog")
+            .field("topic", &self.0.topic)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
