@@ -88,6 +88,11 @@ fn in_memory_every_secondary_sees_what_it_should() {
 }
 
 #[test]
+fn over_kafka_every_secondary_sees_what_it_should() {
+    check_json("kafka");
+}
+
+#[test]
 fn the_timeline_has_no_colour_in_a_pipe_and_fits_a_hundred_columns() {
     let Output { status, stdout, .. } = demo(&["--transport", "memory"]);
     let stdout = text(stdout);

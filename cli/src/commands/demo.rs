@@ -2,6 +2,7 @@
 
 mod broker;
 mod cast;
+mod cluster;
 mod finding;
 mod json;
 mod record;
@@ -43,7 +44,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// What carries the announcements.
-    #[arg(long, value_enum, default_value_t = Transport::Memory)]
+    #[arg(long, value_enum, default_value_t = Transport::Kafka)]
     transport: Transport,
 
     /// Write one JSON object a line, as things happen, instead of the timeline.
@@ -54,10 +55,13 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   backup-tracker demo
+  backup-tracker demo --transport memory
   backup-tracker demo --json | jq -c 'select(.event == \"verdict\")'";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Transport {
+    /// A broker inside the demo's process that speaks the Kafka protocol: nothing to install.
+    Kafka,
     /// A log in this process.
     Memory,
 }
@@ -98,7 +102,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
     show.begin(out, &log.describe())?;
     let (recorder, entries) = Recorder::new();
     let played = play_and_show(&log, recorder, entries, &mut *show, out).await;
-    log.stop();
+    drop(log);
     let (record, trouble) = played?;
     let took = record.last().map_or(Duration::ZERO, |last| last.at);
     let outcome = Outcome { judgement: judge(&record), trouble, took };

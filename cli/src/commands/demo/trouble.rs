@@ -1,9 +1,11 @@
 //! What keeps the demo from its end.
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use backup_tracker::{Error, WorkError};
+use backup_tracker_kafka::rdkafka::error::KafkaError;
 use tokio::time::timeout;
 
 /// How long a single step may take.
@@ -13,6 +15,10 @@ const STEP_LIMIT: Duration = Duration::from_secs(10);
 pub(super) enum Trouble {
     #[error(transparent)]
     Tracker(#[from] Error),
+    #[error("the broker inside this process did not start: {0}")]
+    Broker(#[source] KafkaError),
+    #[error("the broker's thread did not start: {0}")]
+    Thread(#[source] io::Error),
     #[error("waited {limit:?} in vain for {what}")]
     Late { what: String, limit: Duration },
 }
