@@ -369,8 +369,7 @@ async fn the_gate_is_shut_as_soon_as_closing_begins_and_after_a_drop() {
         .builder()
         .on_change_async(move |_, _| {
             sender.send(()).unwrap();
-            let released = released.lock().unwrap().take().unwrap();
-            released
+            released.lock().unwrap().take().unwrap()
         })
         .build()
         .unwrap();
