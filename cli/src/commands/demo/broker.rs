@@ -1,9 +1,14 @@
 //! The log that the demo runs on, of the transport that the user chose.
 
+#[cfg(test)]
+pub(super) mod saboteur;
+
 use backup_tracker::{BoxSink, BoxSource};
 use backup_tracker_kafka::Kafka;
 use backup_tracker_memory::MemoryLog;
 
+#[cfg(test)]
+use self::saboteur::Fault;
 use super::Transport;
 use super::cluster::Cluster;
 use super::trouble::{Trouble, within};
@@ -19,6 +24,8 @@ const FETCH_WAIT: &str = "5";
 pub(super) enum DemoLog {
     Memory(MemoryLog),
     Kafka(Cluster),
+    #[cfg(test)]
+    Broken(MemoryLog, Fault),
 }
 
 impl DemoLog {
@@ -33,6 +40,8 @@ impl DemoLog {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Memory(_) => "a log in memory".to_owned(),
+            #[cfg(test)]
+            Self::Broken(_, fault) => format!("a log in memory whose source {fault:?}"),
             Self::Kafka(cluster) => {
                 format!("topic `{TOPIC}` of a Kafka broker in this process ({})", cluster.servers())
             }
@@ -42,6 +51,8 @@ impl DemoLog {
     pub(super) async fn sink(&self) -> Result<BoxSink, Trouble> {
         Ok(match self {
             Self::Memory(log) => BoxSink::new(log.sink()),
+            #[cfg(test)]
+            Self::Broken(log, _) => BoxSink::new(log.sink()),
             Self::Kafka(cluster) => BoxSink::new(Kafka::new(cluster.servers(), TOPIC).sink().open().await?),
         })
     }
@@ -49,6 +60,8 @@ impl DemoLog {
     pub(super) async fn source(&self, group: &str) -> Result<BoxSource, Trouble> {
         Ok(match self {
             Self::Memory(log) => BoxSource::new(log.source(group)?),
+            #[cfg(test)]
+            Self::Broken(log, fault) => BoxSource::new(saboteur::Saboteur::new(log.source(group)?, *fault)),
             Self::Kafka(cluster) => {
                 let source = Kafka::new(cluster.servers(), TOPIC).source(group);
                 BoxSource::new(source.property("fetch.wait.max.ms", FETCH_WAIT).open().await?)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
 use tokio::time::{sleep, timeout};
-use tokio::{join, try_join};
+use tokio::try_join;
 
 use super::broker::DemoLog;
 use super::cast::{APPLICATION, Who};
@@ -107,13 +107,13 @@ async fn operation<T: Send>(
 }
 
 async fn everybody_pauses([one, two, three]: [&Session; 3]) -> Result<(), Trouble> {
-    let all = async { join!(one.paused(), two.paused(), three.paused()) };
-    within("every secondary to pause", all).await.map(drop)
+    let all = async { try_join!(one.pauses(), two.pauses(), three.pauses()) };
+    within("every secondary to pause", all).await?.map(drop)
 }
 
 async fn everybody_works([one, two, three]: [&Session; 3]) -> Result<(), Trouble> {
-    let all = async { join!(one.works(), two.works(), three.works()) };
-    within("every secondary to work", all).await.map(drop)
+    let all = async { try_join!(one.works(), two.works(), three.works()) };
+    within("every secondary to work", all).await?.map(drop)
 }
 
 async fn end(
@@ -122,9 +122,9 @@ async fn end(
     [one, two, three]: [Session; 3],
 ) -> Result<(), Trouble> {
     if let Some(last) = primary.last_transition() {
-        let all = async { join!(one.has_heard(last.id), two.has_heard(last.id), three.has_heard(last.id)) };
-        // In vain or not: the verdict finds what is missing.
-        drop(timeout(HEARING_LIMIT, all).await);
+        let all = async { try_join!(one.hears(last.id), two.hears(last.id), three.hears(last.id)) };
+        // In vain is not an error here: the verdict finds what is missing.
+        timeout(HEARING_LIMIT, all).await.map_or(Ok(()), |heard| heard.map(drop))?;
     }
     sleep(AFTERMATH).await;
     within("the secondaries to close", async { try_join!(one.close(), two.close(), three.close()) })

@@ -42,7 +42,8 @@ fn row(out: &mut (dyn Write + Send), verdict: &Verdict) -> io::Result<()> {
         verdict.tallies.iter().map(|tally| format!("{} of {}", tally.seen, tally.expected)).collect();
     let replays: usize = verdict.tallies.iter().map(|tally| tally.replays).sum();
     let pause = verdict.slowest_pause.map_or("never".to_owned(), |pause| format!("{} ms", pause.as_millis()));
-    let (style, word) = if verdict.is_good() { (GOOD, "✔ as it should") } else { (BAD, "✘ wrong") };
+    let (style, word) =
+        if verdict.is_good() { (GOOD, "✔ as it should be") } else { (BAD, "✘ wrong, see below") };
     writeln!(
         out,
         "{:<9} {:<16} {replays:>7}  {pause:>13}  {:>14}   {style}{word}{style:#}",
