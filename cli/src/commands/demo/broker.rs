@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(super) mod saboteur;
 
+use std::time::Duration;
+
 use backup_tracker::{BoxSink, BoxSource};
 use backup_tracker_kafka::Kafka;
 use backup_tracker_memory::MemoryLog;
@@ -19,6 +21,9 @@ const TOPIC: &str = "backups";
 /// How long the broker may hold back the answer to a fetch, in milliseconds. This one does so for the whole time, whatever
 /// arrives meanwhile, where a real broker answers at once.
 const FETCH_WAIT: &str = "5";
+
+/// How long to wait for the broker: it is on the same machine, and the whole demo must not take long.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
 pub(super) enum DemoLog {
@@ -53,7 +58,7 @@ impl DemoLog {
             Self::Memory(log) => BoxSink::new(log.sink()),
             #[cfg(test)]
             Self::Broken(log, _) => BoxSink::new(log.sink()),
-            Self::Kafka(cluster) => BoxSink::new(Kafka::new(cluster.servers(), TOPIC).sink().open().await?),
+            Self::Kafka(cluster) => BoxSink::new(kafka(cluster).sink().send_timeout(PATIENCE).open().await?),
         })
     }
 
@@ -63,9 +68,13 @@ impl DemoLog {
             #[cfg(test)]
             Self::Broken(log, fault) => BoxSource::new(saboteur::Saboteur::new(log.source(group)?, *fault)),
             Self::Kafka(cluster) => {
-                let source = Kafka::new(cluster.servers(), TOPIC).source(group);
-                BoxSource::new(source.property("fetch.wait.max.ms", FETCH_WAIT).open().await?)
+                let source = kafka(cluster).source(group).property("fetch.wait.max.ms", FETCH_WAIT);
+                BoxSource::new(source.open().await?)
             }
         })
     }
+}
+
+fn kafka(cluster: &Cluster) -> Kafka {
+    Kafka::new(cluster.servers(), TOPIC).open_timeout(PATIENCE)
 }

@@ -3,7 +3,7 @@
 use std::future::{Future, ready};
 use std::time::Duration;
 
-use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
+use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker, RetryPolicy};
 use tokio::time::{sleep, timeout};
 use tokio::try_join;
 
@@ -31,6 +31,9 @@ const HEARING_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long to look at the end for what should not come: anything twice.
 const AFTERMATH: Duration = Duration::from_millis(100);
+
+/// For how long an announcement that fails is tried again: nobody waits for a demo as for a real backup.
+const ANNOUNCING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Plays it. What became of it is in the record; an error means that it did not come to its end.
 pub(super) async fn play(log: &DemoLog, recorder: &Recorder) -> Result<(), Trouble> {
@@ -82,8 +85,9 @@ async fn open_primary(log: &DemoLog, recorder: &Recorder) -> Result<PrimaryBacku
     let sink = within("the sink of orders", log.sink()).await??;
     recorder.add(Who::Orders, What::Opened);
     let recorder = recorder.clone();
-    let primary =
-        PrimaryBackupTracker::builder(APPLICATION, sink).on_change_async(move |change, _primary| {
+    let primary = PrimaryBackupTracker::builder(APPLICATION, sink)
+        .retry(RetryPolicy::new().give_up_after(ANNOUNCING_LIMIT))
+        .on_change_async(move |change, _primary| {
             recorder.add(Who::Orders, What::Announced(change.transition));
             ready(())
         });

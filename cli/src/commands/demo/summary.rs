@@ -17,6 +17,9 @@ pub(super) fn write(out: &mut (dyn Write + Send), outcome: &Outcome) -> io::Resu
         row(out, verdict)?;
     }
     writeln!(out)?;
+    if let Some(trouble) = &outcome.trouble {
+        writeln!(out, "{BAD}✘ the demo did not come to its end: {trouble}{BAD:#}")?;
+    }
     for finding in &judgement.findings {
         writeln!(out, "{BAD}✘ the run: {finding}{BAD:#}")?;
     }
@@ -24,9 +27,6 @@ pub(super) fn write(out: &mut (dyn Write + Send), outcome: &Outcome) -> io::Resu
         for finding in &verdict.findings {
             writeln!(out, "{BAD}✘ {}: {finding}{BAD:#}", verdict.who)?;
         }
-    }
-    if let Some(trouble) = &outcome.trouble {
-        writeln!(out, "{BAD}✘ the demo did not come to its end: {trouble}{BAD:#}")?;
     }
     let (announced, seconds) = (judgement.announced, outcome.took.as_secs_f64());
     let (style, mark, words) = if outcome.is_good() {

@@ -30,7 +30,8 @@ pub(super) enum Trouble {
 impl<T> From<WorkError<T, Self>> for Trouble {
     fn from(error: WorkError<T, Self>) -> Self {
         match error {
-            WorkError::Work(trouble) => trouble,
+            // The work's own trouble came first.
+            WorkError::Work(trouble) | WorkError::EndNotAnnounced { outcome: Err(trouble), .. } => trouble,
             WorkError::NotBegun(error) | WorkError::EndNotAnnounced { error, .. } => Self::Tracker(error),
         }
     }
