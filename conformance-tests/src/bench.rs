@@ -39,21 +39,14 @@ pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, expected: &T, seen: &
     if expected == seen {
         Ok(())
     } else {
-        Err(failure(
-            format_args!("{what}: {expected:?}"),
-            format_args!("{seen:?}"),
-        ))
+        Err(failure(format_args!("{what}: {expected:?}"), format_args!("{seen:?}")))
     }
 }
 
 /// Fails unless the condition holds.
 #[track_caller]
 pub(crate) fn ensure(holds: bool, expected: impl fmt::Display, seen: impl fmt::Display) -> Outcome {
-    if holds {
-        Ok(())
-    } else {
-        Err(failure(expected, seen))
-    }
+    if holds { Ok(()) } else { Err(failure(expected, seen)) }
 }
 
 /// Bounded waits, and a note of the one that is going on.
@@ -93,10 +86,7 @@ impl Clock {
         future: impl Future<Output = T> + Send + 'a,
     ) -> impl Future<Output = Outcome<T>> + Send + 'a {
         let what = what.into();
-        let missing = failure(
-            format_args!("{what} within {bound:?}"),
-            "it did not end in that time",
-        );
+        let missing = failure(format_args!("{what} within {bound:?}"), "it did not end in that time");
         async move {
             self.note(&what);
             timeout(bound, future).await.map_err(|_| missing)
@@ -181,17 +171,13 @@ impl<L: Lane> Bench<L> {
     /// Appends what no sink of ours would.
     pub(crate) async fn append_raw(&self, record: RawRecord) -> Outcome {
         let appending = self.lane.append_raw(record);
-        self.clock
-            .succeeds("appending a raw record", appending)
-            .await
+        self.clock.succeeds("appending a raw record", appending).await
     }
 
     /// Begins a fault.
     pub(crate) async fn inflict(&self, fault: Fault) -> Outcome {
         let inflicting = self.lane.inflict(fault);
-        self.clock
-            .succeeds(format!("inflicting {fault:?}"), inflicting)
-            .await
+        self.clock.succeeds(format!("inflicting {fault:?}"), inflicting).await
     }
 
     /// Ends the fault.

@@ -12,13 +12,13 @@ use crate::bench::{Outcome, failure};
 /// Names as users choose them, and as careless code breaks on them.
 pub(crate) const APPLICATIONS: [&str; 5] = ["shop", "Bücherei", "倉庫", "a.b/c:d *>", "shop-2"];
 
-/// Fresh events, the applications taking turns. The payloads are bytes that are no text.
+/// Fresh events, the applications taking turns. The payloads are bytes that are no text, and no transition.
 pub(crate) fn events(applications: &[&str], count: usize) -> Vec<Event> {
     let turns = applications.iter().cycle();
     let numbered = turns.take(count).enumerate();
     numbered
         .map(|(number, application)| {
-            let payload = [&[0x00, 0xff, 0xc3, 0x28], number.to_be_bytes().as_slice()].concat();
+            let payload = [&[0xff, 0xc3, 0x28], number.to_string().as_bytes()].concat();
             Event::new(Uuid::new_v4(), *application, payload)
         })
         .collect()
@@ -70,16 +70,9 @@ impl Oracle {
             Some(event) => {
                 let (application, key) = (Arc::clone(&event.application), event.key);
                 let waiting = queue.iter().any(|event| record.key == Some(event.key));
-                let why = if waiting {
-                    "which is newer"
-                } else {
-                    "which came before"
-                };
+                let why = if waiting { "which is newer" } else { "which came before" };
                 Err(failure(
-                    format_args!(
-                        "event {key} as the next of `{application}` ({})",
-                        self.progress()
-                    ),
+                    format_args!("event {key} as the next of `{application}` ({})", self.progress()),
                     format_args!("{}, {why}", show(record)),
                 ))
             }
@@ -96,6 +89,13 @@ impl Oracle {
         let left: HashMap<Uuid, &Event> = queues.map(|event| (event.key, event)).collect();
         let order = self.order.iter().filter_map(|key| left.get(key));
         order.map(|event| (*event).clone()).collect()
+    }
+
+    /// Whether the event is one of those that came already.
+    pub(crate) fn has_seen(&self, key: Uuid) -> bool {
+        let application = self.applications.get(&key);
+        let queue = application.and_then(|application| self.expected.get(application));
+        queue.is_some_and(|queue| queue.iter().all(|event| event.key != key))
     }
 
     /// How many events did not come yet.
@@ -129,14 +129,9 @@ pub(crate) fn unchanged(event: &Event, record: &Record) -> Outcome {
 
 /// A record in one line.
 pub(crate) fn show(record: &Record) -> String {
-    let key = record
-        .key
-        .map_or("no key".to_owned(), |key| key.to_string());
+    let key = record.key.map_or("no key".to_owned(), |key| key.to_string());
     let payload = record.payload.as_ref().map_or("none".to_owned(), clip);
-    format!(
-        "the record at {} ({key}, payload {payload})",
-        record.position
-    )
+    format!("the record at {} ({key}, payload {payload})", record.position)
 }
 
 fn clip(bytes: &Bytes) -> String {

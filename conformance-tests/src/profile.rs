@@ -20,6 +20,8 @@ pub enum Ability {
     Trim,
     /// [`Lane::recreate`](crate::Lane::recreate).
     Recreate,
+    /// A log that was recreated is told from the old one even when it is longer than the position.
+    TellsRecreated,
     /// [`Lane::end`](crate::Lane::end): the log can end for good.
     End,
     /// [`Fault::Cut`](crate::Fault::Cut).
@@ -32,13 +34,14 @@ pub enum Ability {
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
         Self::MonotonicPosition,
         Self::Trim,
         Self::Recreate,
+        Self::TellsRecreated,
         Self::End,
         Self::Cut,
         Self::BlackHole,
@@ -108,6 +111,7 @@ impl Profile {
     }
 
     /// How long nothing must come for the suite to believe that nothing comes. It is spent in every case that asks.
+    /// Make it longer than a record takes from one end to the other on a bad day, or a case may pass that should not.
     #[must_use]
     pub const fn with_quiet(mut self, quiet: Duration) -> Self {
         self.quiet = quiet;

@@ -11,6 +11,9 @@ use futures_util::future::poll_fn;
 use crate::bench::{Clock, Outcome, PROMPT, describe, equal, failure};
 use crate::oracle::{Oracle, show};
 
+/// Between two attempts, where the clause says that one may ask again.
+const PAUSE: Duration = Duration::from_millis(10);
+
 pub(crate) struct Reader<S> {
     pub(crate) source: S,
     group: String,
@@ -19,21 +22,14 @@ pub(crate) struct Reader<S> {
 
 impl<S: EventSource> Reader<S> {
     pub(crate) fn new(source: S, group: &str, clock: Clock) -> Self {
-        Self {
-            source,
-            group: group.to_owned(),
-            clock,
-        }
+        Self { source, group: group.to_owned(), clock }
     }
 
     /// The next answer of the source, whatever it is.
     #[track_caller]
-    pub(crate) fn answer(
-        &mut self,
-    ) -> impl Future<Output = Outcome<Result<Option<Record>, Error>>> + Send {
+    pub(crate) fn answer(&mut self) -> impl Future<Output = Outcome<Result<Option<Record>, Error>>> + Send {
         let what = format!("an answer of `next` of group `{}`", self.group);
-        self.clock
-            .within(what, self.clock.patience, self.source.next())
+        self.clock.within(what, self.clock.patience, self.source.next())
     }
 
     /// The next record, which must come.
@@ -90,14 +86,60 @@ impl<S: EventSource> Reader<S> {
         }
     }
 
+    /// As [`next_or_cancel`](Self::next_or_cancel), where an error is no matter.
+    pub(crate) async fn next_or_error(&mut self, polls: usize) -> Option<Result<Option<Record>, Error>> {
+        poll_times(self.source.next(), polls).await
+    }
+
+    /// The next record, without a bound of its own.
+    pub(crate) async fn next_unbounded(&mut self) -> Outcome<Option<Record>> {
+        let next = self.source.next().await;
+        next.map_err(|error| failure("`next` succeeds", describe(&error)))
+    }
+
+    /// The next record, which must come, after errors that pass at most.
+    pub(crate) async fn next_at_last(&mut self) -> Outcome<Record> {
+        let source = &mut self.source;
+        let asking = async {
+            loop {
+                match source.next().await {
+                    Ok(Some(record)) => return Ok(record),
+                    Ok(None) => {
+                        return Err(failure("a record", "`next` returned None: the source ended"));
+                    }
+                    Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        return Err(failure("a record, or Unavailable for a while", describe(&error)));
+                    }
+                }
+            }
+        };
+        let what = format!("the next record of group `{}`, the broker being back", self.group);
+        self.clock.within(what, self.clock.patience * 2, asking).await?
+    }
+
+    /// Commits, which must succeed, after errors that pass at most.
+    pub(crate) async fn commit_at_last(&mut self) -> Outcome {
+        let source = &mut self.source;
+        let asking = async {
+            loop {
+                match source.commit().await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        return Err(failure("a commit, or Unavailable for a while", describe(&error)));
+                    }
+                }
+            }
+        };
+        let what = format!("a commit of group `{}`, the broker being back", self.group);
+        self.clock.within(what, self.clock.patience * 2, asking).await?
+    }
+
     /// Whether the session says that it began at a committed position.
     #[track_caller]
     pub(crate) fn resumed(&self, expected: bool) -> Outcome {
-        equal(
-            &format!("resumed of group `{}`", self.group),
-            &expected,
-            &self.source.resumed(),
-        )
+        equal(&format!("resumed of group `{}`", self.group), &expected, &self.source.resumed())
     }
 
     /// Commits, which must succeed.
@@ -117,22 +159,15 @@ impl<S: EventSource> Reader<S> {
     /// Closes the source, promptly and, unless the broker is gone, without an error.
     pub(crate) async fn close(self) -> Outcome<Result<(), Error>> {
         let Self { source, clock, .. } = self;
-        clock
-            .within("closing the source", PROMPT, source.close())
-            .await
+        clock.within("closing the source", PROMPT, source.close()).await
     }
 }
 
 /// Polls a future so many times, whether it asked for it or not, with a moment for others in between, and then drops it.
-pub(crate) async fn poll_times<T>(
-    future: impl Future<Output = T> + Send,
-    polls: usize,
-) -> Option<T> {
+pub(crate) async fn poll_times<T>(future: impl Future<Output = T> + Send, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     for poll in 0..polls {
-        if let Poll::Ready(output) =
-            poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
-        {
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
             return Some(output);
         }
         // Most awaits only end when time passes: every few polls, let some pass.

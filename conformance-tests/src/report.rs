@@ -73,9 +73,7 @@ impl Report {
 
     /// The cases of a clause.
     pub fn of(&self, clause: Clause) -> impl Iterator<Item = &CaseReport> {
-        self.cases
-            .iter()
-            .filter(move |case| case.clauses.contains(&clause))
+        self.cases.iter().filter(move |case| case.clauses.contains(&clause))
     }
 }
 
@@ -118,18 +116,9 @@ mod tests {
 
     #[test]
     fn a_report_shows_failures_reasons_and_clauses_without_a_case() {
-        let failure = Failure {
-            expected: "a".into(),
-            seen: "b".into(),
-            lane: "lane-1".into(),
-            check: "x.rs:1".into(),
-        };
-        let case = |name, clauses, verdict| CaseReport {
-            name,
-            clauses,
-            verdict,
-            elapsed: Duration::ZERO,
-        };
+        let failure =
+            Failure { expected: "a".into(), seen: "b".into(), lane: "lane-1".into(), check: "x.rs:1".into() };
+        let case = |name, clauses, verdict| CaseReport { name, clauses, verdict, elapsed: Duration::ZERO };
         let report = Report {
             transport: "kafka".into(),
             cases: vec![
@@ -139,15 +128,9 @@ mod tests {
             ],
         };
         let text = report.to_string();
-        assert!(
-            text.contains("S1  1 FAILED, 1 passed: one application's"),
-            "{text}"
-        );
+        assert!(text.contains("S1  1 FAILED, 1 passed: one application's"), "{text}");
         assert!(text.contains("FAILED  broken"), "{text}");
-        assert!(
-            text.contains("S2  NOT CHECKED, 1 ignored: nothing"),
-            "{text}"
-        );
+        assert!(text.contains("S2  NOT CHECKED, 1 ignored: nothing"), "{text}");
         assert!(text.contains("ignored absent: no way"), "{text}");
         assert!(text.contains("T11  NOT CHECKED: an id"), "{text}");
         assert_eq!(report.failed().count(), 1);

@@ -58,10 +58,7 @@ pub fn main<H: Harness>(harness: H) -> ExitCode {
         Trial::ignorable_test(case.name, move || {
             let report = run(&*harness, &case);
             let verdict = report.verdict.clone();
-            found
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(report);
+            found.lock().unwrap_or_else(PoisonError::into_inner).push(report);
             match verdict {
                 Verdict::Passed => Ok(Completion::Completed),
                 Verdict::Ignored(reason) => Ok(Completion::ignored_with(reason)),
@@ -78,10 +75,7 @@ pub fn main<H: Harness>(harness: H) -> ExitCode {
     conclusion.exit_code()
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "the report is what a test program prints"
-)]
+#[allow(clippy::print_stdout, reason = "the report is what a test program prints")]
 fn print(report: &Report) {
     println!("{report}");
 }
@@ -111,10 +105,7 @@ pub fn survey<H: Harness>(harness: &H) -> Report {
 
 fn report<H: Harness>(harness: &H, mut cases: Vec<CaseReport>) -> Report {
     cases.sort_by_key(|case| case.name);
-    Report {
-        transport: harness.name().to_owned(),
-        cases,
-    }
+    Report { transport: harness.name().to_owned(), cases }
 }
 
 fn run<H: Harness>(harness: &H, case: &Case<H::Lane>) -> CaseReport {
@@ -125,21 +116,13 @@ fn run<H: Harness>(harness: &H, case: &Case<H::Lane>) -> CaseReport {
         Some(reason) => Verdict::Ignored(reason.to_owned()),
         None => execute(harness, case),
     };
-    CaseReport {
-        name: case.name,
-        clauses: case.clauses,
-        verdict,
-        elapsed: begin.elapsed(),
-    }
+    CaseReport { name: case.name, clauses: case.clauses, verdict, elapsed: begin.elapsed() }
 }
 
 fn execute<H: Harness>(harness: &H, case: &Case<H::Lane>) -> Verdict {
     let number = Uuid::new_v4().simple().to_string();
     let name = format!("{}-{}", case.name, &number[..8]);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(attempt(harness, case, &name));
@@ -151,39 +134,26 @@ fn execute<H: Harness>(harness: &H, case: &Case<H::Lane>) -> Verdict {
     };
     match outcome {
         Ok(()) => Verdict::Passed,
-        Err(failure) => Verdict::Failed(Failure {
-            lane: name,
-            ..failure
-        }),
+        Err(failure) => Verdict::Failed(Failure { lane: name, ..failure }),
     }
 }
 
 async fn attempt<H: Harness>(harness: &H, case: &Case<H::Lane>, name: &str) -> Outcome {
     let profile = Arc::new(harness.profile());
     let clock = Clock::new(&profile);
-    let isolation = if case.needs.iter().any(|need| need.is_fault()) {
-        Isolation::Own
-    } else {
-        Isolation::Shared
-    };
+    let isolation =
+        if case.needs.iter().any(|need| need.is_fault()) { Isolation::Own } else { Isolation::Shared };
     let making = tokio::time::timeout(BOUND, harness.lane(name, isolation));
     let lane = making
         .await
         .map_err(|_| failure("a lane", format_args!("none within {BOUND:?}")))?
         .map_err(|error| failure("a lane", describe(&error)))?;
-    let bench = Bench {
-        lane: Arc::new(lane),
-        profile,
-        clock: clock.clone(),
-    };
+    let bench = Bench { lane: Arc::new(lane), profile, clock: clock.clone() };
     // On a task, so that a case or a transport that blocks or panics is seen from here.
     let task = tokio::spawn((case.run)(bench));
     match tokio::time::timeout(BOUND, task).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Err(failure(
-            "no panic",
-            format_args!("{error}, during: {}", clock.doing()),
-        )),
+        Ok(Err(error)) => Err(failure("no panic", format_args!("{error}, during: {}", clock.doing()))),
         Err(_) => Err(failure(
             format_args!("an end within {BOUND:?}"),
             format_args!("none, during: {}", clock.doing()),

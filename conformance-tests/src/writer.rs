@@ -18,10 +18,7 @@ impl<S: Sink> Writer<S> {
 
     /// Sends an event, which must be acknowledged.
     #[track_caller]
-    pub(crate) fn send<'a>(
-        &'a mut self,
-        event: &'a Event,
-    ) -> impl Future<Output = Outcome> + Send + 'a {
+    pub(crate) fn send<'a>(&'a mut self, event: &'a Event) -> impl Future<Output = Outcome> + Send + 'a {
         let what = format!("sending event {}", event.key);
         self.clock.succeeds(what, self.sink.send(event))
     }
@@ -41,8 +38,7 @@ impl<S: Sink> Writer<S> {
         event: &'a Event,
     ) -> impl Future<Output = Outcome<Result<()>>> + Send + 'a {
         let what = format!("an answer to sending event {}", event.key);
-        self.clock
-            .within(what, self.clock.patience, self.sink.send(event))
+        self.clock.within(what, self.clock.patience, self.sink.send(event))
     }
 
     /// Closes the sink, promptly.

@@ -1,7 +1,12 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
+mod lost;
+mod outage;
+mod ready_commit;
+mod session;
 mod sink;
 mod source;
+mod tracker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,25 +25,34 @@ pub(crate) struct Case<L: Lane> {
     pub(crate) run: fn(Bench<L>) -> Running,
 }
 
-/// Lists the cases of a module: their functions, clauses, and the abilities without which they are ignored.
+/// Lists the cases of a module: their functions, or the function and the argument that make one of several like it; their
+/// clauses; and the abilities without which they are ignored.
 macro_rules! cases {
-    ($($name:ident: $($clause:ident)+ $(, needs $($ability:ident)+)?;)*) => {
+    ($($name:ident $(= $body:ident($argument:expr))?: $($clause:ident)+ $(, needs $($ability:ident)+)?;)*) => {
         pub(super) fn list<L: $crate::harness::Lane>() -> Vec<$crate::cases::Case<L>> {
             vec![$($crate::cases::Case {
                 name: stringify!($name),
                 clauses: &[$($crate::clause::Clause::$clause),+],
                 needs: &[$($($crate::profile::Ability::$ability),+)?],
-                run: |bench| Box::pin($name(bench)),
+                run: |bench| $crate::cases::cases!(@run bench, $name $($body $argument)?),
             }),*]
         }
     };
+    (@run $bench:ident, $name:ident) => { Box::pin($name($bench)) };
+    (@run $bench:ident, $name:ident $body:ident $argument:expr) => { Box::pin($body($bench, $argument)) };
 }
 use cases;
 
 /// Every case.
 pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
-    [sink::list(), source::list()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let modules = [
+        sink::list(),
+        source::list(),
+        session::list(),
+        lost::list(),
+        outage::list(),
+        ready_commit::list(),
+        tracker::list(),
+    ];
+    modules.into_iter().flatten().collect()
 }

@@ -44,9 +44,7 @@ async fn what_send_acknowledged_is_in_the_log_at_once<L: Lane>(bench: Bench<L>) 
         let remaining = reader.remaining().await?;
         ensure(
             remaining >= number,
-            format_args!(
-                "at least {number} events in the log right after so many acknowledgements"
-            ),
+            format_args!("at least {number} events in the log right after so many acknowledgements"),
             remaining,
         )?;
     }
@@ -81,19 +79,13 @@ async fn sinks_side_by_side_each_keep_their_order<L: Lane>(bench: Bench<L>) -> O
     for _ in 0..100 {
         let record = reader.next().await?;
         let by_first = first.iter().any(|event| Some(event.key) == record.key);
-        let oracle = if by_first {
-            &mut of_first
-        } else {
-            &mut of_second
-        };
+        let oracle = if by_first { &mut of_first } else { &mut of_second };
         oracle.check(&record)?;
     }
     reader.nothing().await
 }
 
-async fn a_dropped_send_leaves_the_sink_usable_and_the_order_intact<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn a_dropped_send_leaves_the_sink_usable_and_the_order_intact<L: Lane>(bench: Bench<L>) -> Outcome {
     let events = events(&["shop"], 60);
     let mut writer = bench.writer().await?;
     let mut surely = Vec::new();
@@ -109,14 +101,9 @@ async fn a_dropped_send_leaves_the_sink_usable_and_the_order_intact<L: Lane>(
     // A dropped event may be missing, but not out of its place, and only it may be missing.
     let mut reader = bench.reader("g").await?;
     let mut coming = events.iter();
-    while surely
-        .last()
-        .is_some_and(|last| coming.as_slice().iter().any(|event| event.key == *last))
-    {
+    while surely.last().is_some_and(|last| coming.as_slice().iter().any(|event| event.key == *last)) {
         let record = reader.next().await?;
-        let skipped = coming
-            .by_ref()
-            .take_while(|event| Some(event.key) != record.key);
+        let skipped = coming.by_ref().take_while(|event| Some(event.key) != record.key);
         for event in skipped {
             ensure(
                 !surely.contains(&event.key),
@@ -176,11 +163,7 @@ async fn every_byte_of_a_payload_comes_back<L: Lane>(bench: Bench<L>) -> Outcome
     ];
     let applications = APPLICATIONS.iter().cycle();
     let event = |(payload, application): (&&[u8], &&str)| {
-        Event::new(
-            Uuid::new_v4(),
-            *application,
-            Bytes::copy_from_slice(payload),
-        )
+        Event::new(Uuid::new_v4(), *application, Bytes::copy_from_slice(payload))
     };
     let events: Vec<Event> = payloads.iter().zip(applications).map(event).collect();
     bench.send(&events).await?;
@@ -188,17 +171,13 @@ async fn every_byte_of_a_payload_comes_back<L: Lane>(bench: Bench<L>) -> Outcome
 }
 
 async fn an_empty_payload_comes_back_empty<L: Lane>(bench: Bench<L>) -> Outcome {
-    let events = [
-        Event::new(Uuid::new_v4(), "shop", Bytes::new()),
-        Event::new(Uuid::new_v4(), "shop", "not empty"),
-    ];
+    let events =
+        [Event::new(Uuid::new_v4(), "shop", Bytes::new()), Event::new(Uuid::new_v4(), "shop", "not empty")];
     bench.send(&events).await?;
     bench.reader("g").await?.expect_only(&events).await
 }
 
-async fn headers_come_back_in_order_with_duplicates_and_empty_values<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn headers_come_back_in_order_with_duplicates_and_empty_values<L: Lane>(bench: Bench<L>) -> Outcome {
     let plain = || Event::new(Uuid::new_v4(), "shop", "payload");
     let events = [
         plain(),

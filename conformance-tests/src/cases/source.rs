@@ -26,9 +26,7 @@ cases! {
     cancelling_next_while_a_backlog_is_read_loses_and_repeats_nothing: S6 S2;
 }
 
-async fn one_applications_events_come_in_order_among_those_of_others<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn one_applications_events_come_in_order_among_those_of_others<L: Lane>(bench: Bench<L>) -> Outcome {
     let events = events(&APPLICATIONS, 300);
     // Half of it is there already when the reader begins, half comes while it reads.
     let (before, after) = events.split_at(150);
@@ -79,9 +77,7 @@ async fn a_session_starts_right_after_the_last_commit<L: Lane>(bench: Bench<L>) 
     Ok(())
 }
 
-async fn uncommitted_events_come_before_newer_ones_and_at_once<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn uncommitted_events_come_before_newer_ones_and_at_once<L: Lane>(bench: Bench<L>) -> Outcome {
     let mut events = events(&APPLICATIONS, 10);
     let mut writer = bench.writer().await?;
     writer.send_all(&events).await?;
@@ -101,9 +97,7 @@ async fn uncommitted_events_come_before_newer_ones_and_at_once<L: Lane>(
     reader.expect_only(&uncommitted).await
 }
 
-async fn restarting_after_every_event_loses_and_repeats_nothing<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn restarting_after_every_event_loses_and_repeats_nothing<L: Lane>(bench: Bench<L>) -> Outcome {
     let mut left = events(&APPLICATIONS, 20);
     bench.send(&left).await?;
     while !left.is_empty() {
@@ -137,9 +131,7 @@ async fn commit_does_not_cover_what_was_only_prefetched<L: Lane>(bench: Bench<L>
     reader.expect_only(&left).await
 }
 
-async fn commit_does_not_cover_what_a_cancelled_next_did_not_return<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn commit_does_not_cover_what_a_cancelled_next_did_not_return<L: Lane>(bench: Bench<L>) -> Outcome {
     let mut left = events(&APPLICATIONS, 40);
     bench.send(&left).await?;
     while !left.is_empty() {
@@ -195,18 +187,14 @@ async fn commit_may_be_repeated<L: Lane>(bench: Bench<L>) -> Outcome {
     reader.expect_only(&left).await
 }
 
-async fn a_commit_that_returned_ok_holds_when_the_session_dies_at_once<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn a_commit_that_returned_ok_holds_when_the_session_dies_at_once<L: Lane>(bench: Bench<L>) -> Outcome {
     let mut left = events(&APPLICATIONS, 15);
     bench.send(&left).await?;
     for _ in 0..5 {
         let mut reader = bench.reader("g").await?;
         left = reader.take(&left, 3).await?;
         reader.commit().await?;
-        bench
-            .drop_promptly("dropping a source", reader.source)
-            .await?;
+        bench.drop_promptly("dropping a source", reader.source).await?;
     }
     let mut reader = bench.reader("g").await?;
     reader.resumed(true)?;
@@ -270,9 +258,7 @@ async fn a_slower_replica_does_not_move_the_position_back<L: Lane>(bench: Bench<
     next.expect_only(&left).await
 }
 
-async fn cancelling_next_a_thousand_times_loses_and_repeats_nothing<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn cancelling_next_a_thousand_times_loses_and_repeats_nothing<L: Lane>(bench: Bench<L>) -> Outcome {
     let events = events(&APPLICATIONS, 200);
     let (mut writer, mut reader) = (bench.writer().await?, bench.reader("g").await?);
     // Cancelled after none, one, two … polls, while events arrive.
