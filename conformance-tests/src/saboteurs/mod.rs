@@ -5,6 +5,7 @@
 
 mod lane;
 mod positions;
+mod read;
 mod sink;
 mod source;
 
