@@ -31,6 +31,10 @@ impl Harness for BrokerHarness {
         Profile::new(MAX_EVENT_BYTES)
             .lacks(Ability::MonotonicPosition, "OffsetCommit overwrites a group's offset without comparing")
             .lacks(Ability::End, "a topic never ends")
+            .lacks(
+                Ability::Recreate,
+                "a broker deletes a group's offsets with the topic, and the group is new to the next session",
+            )
             .lacks(Ability::Kill, "the broker is not ours to kill")
             .with_patience(Duration::from_secs(30))
     }
