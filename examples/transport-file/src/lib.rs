@@ -151,7 +151,8 @@ impl EventSource for FileSource {
                 Found::Gone(earliest) => {
                     (self.place, self.resumed) = (earliest, false);
                     let message = "the records at the position are gone; going on at the earliest";
-                    return Err(Error::new(ErrorKind::Lost, "read", message).with_group(&self.group));
+                    let lost = Error::new(ErrorKind::Lost, "read", message).with_group(&self.group);
+                    return Err(lost.with_topic(self.log.0.to_string_lossy()));
                 }
             }
         }

@@ -117,7 +117,9 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
             }
         };
         // In the middle of a write, where that can be met.
-        while std::fs::metadata(&file).unwrap().len() == before {}
+        while std::fs::metadata(&file).unwrap().len() == before {
+            assert!(writer.try_wait().unwrap().is_none(), "the writer ended by itself");
+        }
         writer.kill().unwrap();
         writer.wait().unwrap();
         let acknowledged =
