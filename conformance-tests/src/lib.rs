@@ -11,6 +11,7 @@ mod reader;
 mod report;
 mod run;
 pub mod saboteurs;
+mod scene;
 mod writer;
 
 pub use clause::Clause;

@@ -1,4 +1,88 @@
 //! Tells the services of one application, in order and durably, when a backup or a restore begins and ends.
+//!
+//! One service, the **primary**, orchestrates backups and restores. The others, its **secondaries**, must pause while one
+//! runs and resume when it has ended. This crate keeps them in step over a log: the primary announces each step of the
+//! [`BackupState`], the secondaries follow. Each secondary keeps a durable position that it moves *only when the
+//! application is Ready*, so a restarted secondary either begins in Ready or re-reads exactly the operation that is still
+//! running.
+//!
+//! This crate holds the protocol and knows no broker. A transport is a [`Sink`] and an [`EventSource`]; each has a crate
+//! of its own.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use backup_tracker::{BackupTracker, PrimaryBackupTracker, SecondaryBackupTracker};
+//! use backup_tracker_memory::MemoryLog;
+//!
+//! let log = MemoryLog::new("backups")?;
+//!
+//! let secondary = SecondaryBackupTracker::builder("shop", log.source("search")?)
+//!     .on_change(|change, _tracker| println!("{}", change.transition))
+//!     .build()?;
+//! let gate = secondary.gate();
+//! let worker = tokio::spawn(async move {
+//!     for _piece_of_work in 0..100 {
+//!         let _permit = gate.enter().await;
+//!         tokio::task::yield_now().await;
+//!     }
+//! });
+//!
+//! let primary = PrimaryBackupTracker::builder("shop", log.sink()).build()?;
+//! primary.startup_complete().await?;
+//! primary.backup(async { std::fs::read_dir(".").map(drop) }).await?;
+//! # worker.await?;
+//! # primary.close().await?;
+//! # secondary.close().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | announce | [`PrimaryBackupTracker`], above all its [`backup`](PrimaryBackupTracker::backup) |
+//! | follow | [`SecondaryBackupTracker`] |
+//! | hold work back while an operation runs | [`WorkGate`] |
+//! | be called | [`Listener`], [`Change`] |
+//! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
+//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), `backup-tracker-conformance` |
+//! | speak to services in other languages | [`wire`] |
+//!
+//! # The contract of the trackers
+//!
+//! - **T1** Only the own application's events have an effect. All applications may share one log.
+//! - **T2** On an event that leads to Ready: commit, then apply, then listeners. The other order is
+//!   [`CommitOrder::ListenersFirst`].
+//! - **T3** Nothing is ever committed while the own application is not Ready. While it is Ready, events of other
+//!   applications may be committed, now and then, so that a quiet application does not re-read a busy log.
+//! - **T4** Since only Ready is ever committed, a resumed session starts in Ready, not in Starting.
+//! - **T5** The primary is the authority. A secondary adopts the target of every legal step, also when it missed one
+//!   before; it reports the gap ([`Change::missed`]) and converges. A step that the table forbids is refused, counted and
+//!   logged. A primary that restarts begins in Starting, so its first step is a gap to a secondary that knew better.
+//! - **T6** A record that cannot be decoded is skipped, counted and logged; never fatal.
+//! - **T7** A primary announces first and changes its own state after. What is given up with an unknown outcome is followed
+//!   by the way back to Ready before anything else.
+//! - **T8** A listener that fails or panics is reported and does not stop the others. Listeners see every step of the
+//!   session, in order.
+//! - **T9** A secondary never dies silently: [`Health`], [`SecondaryBackupTracker::closed`].
+//! - **T10** [`SecondaryBackupTracker::synced`] returns once everything that the log held at opening has been applied;
+//!   until then the gate is shut.
+//! - **T11** A retry keeps the event's id; a secondary applies an id once, however often the log holds it. It remembers the
+//!   newest 4,096 ids of its application in a session.
+//!
+//! # When things fail
+//!
+//! *The broker cannot be reached.* A primary's call is tried again for as long as its [`RetryPolicy`] says, then the caller
+//! gets the error. A secondary keeps state and gate as they are, tries again for ever, and shows it in its health.
+//!
+//! *Clean shutdown.* [`BackupTracker::close`] and [`SecondaryBackupTracker::close`]. Neither announces nor commits anything,
+//! except that a primary pays what it owes (T7). Dropping the last handle of a secondary is as good as killing it.
+//!
+//! *A process is killed.* A secondary loses nothing: it begins again behind the last Ready. What it may see twice are
+//! the steps since then, as [`Change::replay`]. A primary that is killed in the middle of an operation leaves its secondaries
+//! paused; the next primary of the application ends that with
+//! [`startup_complete`](BackupTracker::startup_complete).
 
 mod erased;
 mod error;
@@ -24,7 +108,7 @@ pub use listener::{Change, Listener};
 pub use protocol::secondary::CommitOrder;
 pub use retry::RetryPolicy;
 pub use sink::Sink;
-pub use source::EventSource;
+pub use source::{EventSource, StartAt};
 pub use state::{BackupState, UnknownState};
 pub use tracker::{
     BackupTracker, PrimaryBackupTracker, PrimaryBuilder, SecondaryBackupTracker, SecondaryBuilder,

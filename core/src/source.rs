@@ -91,3 +91,14 @@ pub trait EventSource: Send {
     where
         Self: Sized;
 }
+
+/// Where a group starts that has no position yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum StartAt {
+    /// At the earliest record that the log holds. The default: an operation that began before the group existed is seen.
+    #[default]
+    Earliest,
+    /// Behind the latest record that the log holds when the source is opened. What the application was doing before that
+    /// stays unknown until its primary speaks again.
+    Latest,
+}

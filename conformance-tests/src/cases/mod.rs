@@ -2,9 +2,11 @@
 
 mod lost;
 mod outage;
+mod ready_commit;
 mod session;
 mod sink;
 mod source;
+mod tracker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -43,6 +45,14 @@ use cases;
 
 /// Every case.
 pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
-    let modules = [sink::list(), source::list(), session::list(), lost::list(), outage::list()];
+    let modules = [
+        sink::list(),
+        source::list(),
+        session::list(),
+        lost::list(),
+        outage::list(),
+        ready_commit::list(),
+        tracker::list(),
+    ];
     modules.into_iter().flatten().collect()
 }

@@ -42,7 +42,7 @@ fn transient(error: &Error) -> Outcome {
 }
 
 /// Begins the fault, and makes sure that it is real: what has to be confirmed by the broker is not confirmed.
-async fn gone<L: Lane>(bench: &Bench<L>, fault: Fault) -> Outcome {
+pub(super) async fn gone<L: Lane>(bench: &Bench<L>, fault: Fault) -> Outcome {
     let mut probe = bench.reader(&format!("probe-{}", Uuid::new_v4())).await?;
     probe.next().await?;
     bench.inflict(fault).await?;

@@ -228,7 +228,8 @@ impl Primary {
         if announced.to == BackupState::Ready {
             return Debt { transition: announced, answers: Some(action) };
         }
-        // Another event than the announcement, so another id: derived and not drawn, to keep randomness out of the machine.
+        // From the state that was announced, not from the own one: whoever took the announcement finds its own state in it, and
+        // the Java readers ignore a step from READY to READY. It is another event than the announcement, so it has another id: derived and not drawn, to keep randomness out of the machine.
         let id = Uuid::from_u128(announced.id.as_u128() ^ 1);
         let transition = BackupTransition::new(
             id,

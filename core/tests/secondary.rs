@@ -1,0 +1,438 @@
+//! The secondary's driver, over the memory transport.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backup_tracker::{
+    BackupState, BackupTracker, Change, CommitOrder, Error, ErrorKind, EventSource, Health, Listener,
+    PrimaryBackupTracker, Record, Result, RetryPolicy, SecondaryBackupTracker, SecondaryBuilder,
+};
+use backup_tracker_memory::{MemoryLog, MemorySource};
+use tokio::sync::{mpsc, oneshot};
+
+use BackupState::{BackingUp, Ready, Restoring, Starting};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct World {
+    log: MemoryLog,
+    primary: PrimaryBackupTracker,
+}
+
+impl World {
+    fn new() -> Self {
+        let log = MemoryLog::new("backups").unwrap();
+        let primary = PrimaryBackupTracker::builder("app", log.sink()).build().unwrap();
+        Self { log, primary }
+    }
+
+    fn builder(&self) -> SecondaryBuilder<MemorySource> {
+        let millisecond = Duration::from_millis(1);
+        let retry = RetryPolicy::new().first(millisecond).longest(millisecond);
+        SecondaryBackupTracker::builder("app", self.log.source("search").unwrap()).retry(retry)
+    }
+
+    async fn secondary(&self) -> SecondaryBackupTracker {
+        let secondary = self.builder().build().unwrap();
+        within(secondary.synced()).await.unwrap();
+        secondary
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("nothing came in time")
+}
+
+async fn reaches(secondary: &SecondaryBackupTracker, state: BackupState) {
+    within(secondary.watch().wait_for(|now| *now == state)).await.unwrap();
+}
+
+/// Sends on what it is told.
+struct Teller(mpsc::UnboundedSender<Change>);
+
+impl Listener<SecondaryBackupTracker> for Teller {
+    async fn on_change(
+        &self,
+        change: &Change,
+        _: &SecondaryBackupTracker,
+    ) -> Result<(), backup_tracker::BoxError> {
+        self.0.send(change.clone())?;
+        Ok(())
+    }
+}
+
+fn teller() -> (Teller, mpsc::UnboundedReceiver<Change>) {
+    let (sender, told) = mpsc::unbounded_channel();
+    (Teller(sender), told)
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<Change>) -> Change {
+    within(told.recv()).await.unwrap()
+}
+
+#[tokio::test]
+async fn it_follows_and_moves_state_watch_gate_and_last_transition() {
+    let world = World::new();
+    let secondary = world.builder().build().unwrap();
+    assert_eq!(secondary.state(), Starting);
+    assert!(!secondary.gate().is_open(), "not synced yet");
+    within(secondary.synced()).await.unwrap();
+    assert!(secondary.gate().is_open());
+    for state in [Ready, BackingUp, Ready, Restoring] {
+        let announced = match (secondary.state(), state) {
+            (BackingUp, _) => world.primary.finish_backup().await,
+            (_, BackingUp) => world.primary.start_backup().await,
+            (_, Restoring) => world.primary.start_restore().await,
+            _ => world.primary.startup_complete().await,
+        };
+        reaches(&secondary, state).await;
+        assert_eq!(secondary.state(), state);
+        assert_eq!(secondary.last_transition().unwrap(), announced.unwrap());
+        assert_eq!(secondary.gate().is_open(), !state.is_operation());
+    }
+    let stats = secondary.stats();
+    assert_eq!((stats.received, stats.applied, stats.commits, stats.gaps), (4, 4, 2, 0));
+}
+
+#[tokio::test]
+async fn who_sees_the_state_of_an_operation_finds_the_gate_shut() {
+    let world = World::new();
+    let secondary = world.secondary().await;
+    let (gate, mut states) = (secondary.gate(), secondary.watch());
+    let watcher = tokio::spawn(async move {
+        for _ in 0..100 {
+            let state = *states.wait_for(|state| state.is_operation()).await.unwrap();
+            assert!(!gate.is_open(), "open in {state}");
+            states.wait_for(|state| !state.is_operation()).await.unwrap();
+        }
+    });
+    while !watcher.is_finished() {
+        world.primary.start_backup().await.unwrap();
+        reaches(&secondary, BackingUp).await;
+        tokio::task::yield_now().await;
+        world.primary.finish_backup().await.unwrap();
+        reaches(&secondary, Ready).await;
+        tokio::task::yield_now().await;
+    }
+    watcher.await.unwrap();
+}
+
+#[tokio::test]
+async fn t8_listeners_see_every_step_in_order_with_the_primarys_own_details() {
+    let world = World::new();
+    let before = world.primary.start_backup().await.unwrap();
+    let (listener, mut told) = teller();
+    let _secondary = world.builder().listener(listener).build().unwrap();
+    let change = next(&mut told).await;
+    assert_eq!((change.transition, change.replay, change.missed), (before, true, false));
+    let after = world.primary.finish_backup().await.unwrap();
+    let change = next(&mut told).await;
+    assert_eq!((change.transition, change.replay, change.missed), (after, false, false));
+}
+
+#[tokio::test]
+async fn t8_a_slow_listener_holds_up_neither_state_nor_gate() {
+    let world = World::new();
+    let (release, released) = oneshot::channel::<()>();
+    let released = Mutex::new(Some(released));
+    let (listener, mut told) = teller();
+    let secondary = world
+        .builder()
+        .on_change_async(move |_, _| {
+            let released = released.lock().unwrap().take();
+            async move {
+                if let Some(released) = released {
+                    released.await.unwrap();
+                }
+            }
+        })
+        .listener(listener)
+        .build()
+        .unwrap();
+    world.primary.startup_complete().await.unwrap();
+    world.primary.start_backup().await.unwrap();
+    reaches(&secondary, BackingUp).await;
+    assert!(!secondary.gate().is_open());
+    assert!(told.try_recv().is_err(), "the first step's listeners are still busy");
+    release.send(()).unwrap();
+    for state in [Ready, BackingUp] {
+        assert_eq!(next(&mut told).await.transition.to, state);
+    }
+}
+
+#[tokio::test]
+async fn t2_the_commit_comes_before_or_after_the_listeners_as_chosen() {
+    for (order, committed_when_told) in [(CommitOrder::CommitFirst, 1), (CommitOrder::ListenersFirst, 0)] {
+        let world = World::new();
+        let (sender, mut told) = mpsc::unbounded_channel();
+        let log = world.log.clone();
+        let secondary = world
+            .builder()
+            .commit_order(order)
+            .on_change(move |_, _| sender.send(log.committed("search").unwrap_or(0)))
+            .build()
+            .unwrap();
+        world.primary.startup_complete().await.unwrap();
+        assert_eq!(within(told.recv()).await.unwrap(), committed_when_told, "{order:?}");
+        let commits = async {
+            while secondary.stats().commits < 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(commits).await;
+        assert_eq!(world.log.committed("search"), Some(1), "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_listener_may_read_and_close_its_tracker_without_deadlock() {
+    for blocking in [true, false] {
+        let world = World::new();
+        let builder = world.builder();
+        let builder = if blocking {
+            builder.on_change(|change, tracker| {
+                assert_eq!(tracker.state(), change.transition.to);
+                tokio::runtime::Handle::current().block_on(tracker.close())
+            })
+        } else {
+            builder.on_change_async(|change, tracker| async move {
+                assert_eq!(tracker.state(), change.transition.to);
+                tracker.close().await
+            })
+        };
+        let secondary = builder.build().unwrap();
+        world.primary.startup_complete().await.unwrap();
+        within(secondary.closed()).await.unwrap();
+        assert_eq!(secondary.stats().listener_failures, 0);
+    }
+}
+
+#[tokio::test]
+async fn t8_a_listener_that_fails_or_panics_does_not_stop_the_others() {
+    let world = World::new();
+    let (listener, mut told) = teller();
+    let secondary = world
+        .builder()
+        .on_change(|_, _| Err("cannot pause"))
+        .on_change(|_, _| assert_eq!(1, 2, "on purpose"))
+        .listener(listener)
+        .build()
+        .unwrap();
+    for state in [Ready, BackingUp] {
+        match state {
+            Ready => world.primary.startup_complete().await.unwrap(),
+            _ => world.primary.start_backup().await.unwrap(),
+        };
+        assert_eq!(next(&mut told).await.transition.to, state);
+    }
+    assert_eq!(secondary.stats().listener_failures, 4);
+}
+
+#[tokio::test]
+async fn t9_a_broker_that_is_gone_is_trouble_and_its_return_ends_it() {
+    let world = World::new();
+    let secondary = world.secondary().await;
+    world.primary.start_backup().await.unwrap();
+    reaches(&secondary, BackingUp).await;
+    world.log.set_available(false);
+    let health =
+        within(secondary.health_is(|health| matches!(health, Health::Troubled { attempts: 3.., .. }))).await;
+    assert_eq!(health.error().unwrap().kind(), ErrorKind::Unavailable);
+    assert_eq!(secondary.state(), BackingUp);
+    assert!(!secondary.gate().is_open());
+    world.log.set_available(true);
+    within(secondary.health_is(Health::is_healthy)).await;
+    world.primary.finish_backup().await.unwrap();
+    reaches(&secondary, Ready).await;
+    assert!(secondary.stats().troubles >= 3);
+}
+
+#[tokio::test]
+async fn t9_a_log_that_ends_is_a_visible_failure_and_shuts_the_gate_for_good() {
+    let world = World::new();
+    let secondary = world.secondary().await;
+    world.log.end();
+    let error = within(secondary.closed()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lost);
+    assert!(matches!(secondary.health(), Health::Failed { .. }));
+    assert!(!secondary.gate().is_open());
+    assert!(secondary.gate().try_enter().is_none());
+}
+
+/// Fails as told, at opening or at the first commit.
+struct Broken {
+    inner: MemorySource,
+    remaining: Option<Error>,
+    commit: Option<Error>,
+}
+
+impl EventSource for Broken {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        self.inner.next().await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        match self.commit.take() {
+            Some(error) => Err(error),
+            None => self.inner.commit().await,
+        }
+    }
+
+    fn resumed(&self) -> bool {
+        self.inner.resumed()
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        match self.remaining.take() {
+            Some(error) => Err(error),
+            None => self.inner.remaining().await,
+        }
+    }
+
+    async fn close(self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+#[tokio::test]
+async fn t9_permission_that_is_missing_ends_the_following_and_everybody_who_waits_hears_of_it() {
+    let world = World::new();
+    let denied = || Error::new(ErrorKind::Denied, "commit", "no permission on the group");
+    for (remaining, commit) in [(Some(denied()), None), (None, Some(denied()))] {
+        let inner = world.log.source("denied").unwrap();
+        let before_synced = remaining.is_some();
+        let source = Broken { inner, remaining, commit };
+        let secondary = SecondaryBackupTracker::builder("app", source).build().unwrap();
+        world.primary.startup_complete().await.unwrap();
+        let error = within(secondary.closed()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        if before_synced {
+            assert_eq!(within(secondary.synced()).await.unwrap_err().kind(), ErrorKind::Denied);
+        }
+        assert_eq!(secondary.close().await.unwrap_err().kind(), ErrorKind::Denied);
+    }
+}
+
+#[tokio::test]
+async fn t2_a_commit_that_fails_for_a_while_holds_ready_back_and_is_repeated() {
+    let world = World::new();
+    let trouble = Error::new(ErrorKind::Unavailable, "commit", "the coordinator moves");
+    let source = Broken { inner: world.log.source("g").unwrap(), remaining: None, commit: Some(trouble) };
+    let secondary = SecondaryBackupTracker::builder("app", source).build().unwrap();
+    within(secondary.synced()).await.unwrap();
+    let mut states = secondary.watch();
+    world.primary.start_backup().await.unwrap();
+    world.primary.finish_backup().await.unwrap();
+    within(states.wait_for(|state| *state == Ready)).await.unwrap();
+    assert_eq!(world.log.committed("g"), Some(2));
+    let stats = secondary.stats();
+    assert_eq!((stats.troubles, stats.commits), (1, 1));
+}
+
+#[tokio::test]
+async fn s12_a_loss_while_running_is_counted_and_followed_from_the_earliest() {
+    let world = World::new();
+    let secondary = world.secondary().await;
+    world.primary.startup_complete().await.unwrap();
+    reaches(&secondary, Ready).await;
+    world.log.recreate();
+    reaches(&secondary, Starting).await;
+    assert_eq!(secondary.stats().losses, 1);
+    within(secondary.synced()).await.unwrap();
+    world.primary.start_backup().await.unwrap();
+    reaches(&secondary, BackingUp).await;
+}
+
+#[tokio::test]
+async fn closing_commits_nothing_and_shuts_the_gate() {
+    let world = World::new();
+    let secondary = world.secondary().await;
+    world.primary.start_backup().await.unwrap();
+    reaches(&secondary, BackingUp).await;
+    within(secondary.close()).await.unwrap();
+    within(secondary.close()).await.unwrap();
+    assert!(matches!(secondary.health(), Health::Closed));
+    assert!(!secondary.gate().is_open());
+    assert_eq!(world.log.committed("search"), None);
+    assert_eq!(within(world.builder().build().unwrap().close()).await.map_err(|error| error.kind()), Ok(()));
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_is_a_crash_even_while_a_listener_holds_one() {
+    let world = World::new();
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let guard = Arc::new(());
+    let alive = Arc::downgrade(&guard);
+    let secondary = world
+        .builder()
+        .on_change_async(move |_, tracker| {
+            let (guard, sender) = (guard.clone(), sender.clone());
+            async move {
+                let _guard = guard;
+                sender.send(()).unwrap();
+                tracker.closed().await
+            }
+        })
+        .build()
+        .unwrap();
+    let gate = secondary.gate();
+    world.primary.start_backup().await.unwrap();
+    within(told.recv()).await.unwrap();
+    drop(secondary);
+    let gone = async {
+        while alive.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(gone).await;
+    assert!(!gate.is_open());
+    assert_eq!(world.log.committed("search"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_other_applications_events_are_committed_while_ready_but_seldom() {
+    let world = World::new();
+    let busy = PrimaryBackupTracker::builder("busy", world.log.sink()).build().unwrap();
+    let secondary = world.secondary().await;
+    world.primary.startup_complete().await.unwrap();
+    reaches(&secondary, Ready).await;
+    for _ in 0..100 {
+        busy.startup_complete().await.unwrap();
+    }
+    let received = async {
+        while secondary.stats().received < 101 {
+            tokio::task::yield_now().await;
+        }
+    };
+    received.await;
+    assert_eq!(secondary.stats().commits, 1);
+    tokio::time::advance(SecondaryBackupTracker::DEFAULT_COMMIT_INTERVAL).await;
+    let committed = async {
+        while world.log.committed("search") != Some(101) {
+            tokio::task::yield_now().await;
+        }
+    };
+    committed.await;
+    assert_eq!(secondary.stats().commits, 2);
+    tokio::time::advance(SecondaryBackupTracker::DEFAULT_KEEP_ALIVE).await;
+    let kept_alive = async {
+        while secondary.stats().commits < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    kept_alive.await;
+}
+
+#[tokio::test]
+async fn bad_settings_are_refused_by_name() {
+    let world = World::new();
+    let source = || world.log.source("g").unwrap();
+    let blank = SecondaryBackupTracker::builder("\t", source()).build().unwrap_err();
+    assert!(blank.to_string().contains("application"), "{blank}");
+    let zero =
+        SecondaryBackupTracker::builder("app", source()).keep_alive(Duration::ZERO).build().unwrap_err();
+    assert_eq!(zero.kind(), ErrorKind::Config);
+    assert!(zero.to_string().contains("keep alive"), "{zero}");
+}

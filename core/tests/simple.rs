@@ -1,0 +1,57 @@
+//! The tracker that keeps the state to itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use backup_tracker::{BackupState, BackupTracker, Error, ErrorKind, SimpleBackupTracker};
+
+use BackupState::{BackingUp, Ready, Starting};
+
+#[tokio::test]
+async fn listeners_have_seen_every_step_when_the_call_returns() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let list = seen.clone();
+    let tracker = SimpleBackupTracker::builder("app")
+        .on_change(move |change, tracker| {
+            assert!(!change.replay && !change.missed);
+            list.lock().unwrap().push((change.transition.from, tracker.state()));
+        })
+        .build()
+        .unwrap();
+    let mut states = tracker.watch();
+    tracker.startup_complete().await.unwrap();
+    let begun = tracker.start_backup().await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(Starting, Ready), (Ready, BackingUp)]);
+    assert_eq!(*states.borrow_and_update(), BackingUp);
+    assert_eq!(tracker.last_transition(), Some(begun));
+    assert!(!tracker.gate().is_open());
+    tracker.finish_backup().await.unwrap();
+    assert!(tracker.gate().is_open());
+    assert_eq!(tracker.listener_failures(), 0);
+}
+
+#[tokio::test]
+async fn a_listener_may_ask_for_the_next_step() {
+    let tracker = SimpleBackupTracker::builder("app")
+        .on_change_async(|change, tracker: SimpleBackupTracker| async move {
+            if change.transition.to == BackingUp {
+                tracker.finish_backup().await?;
+                tracker.close().await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .build()
+        .unwrap();
+    tracker.start_backup().await.unwrap();
+    assert_eq!((tracker.state(), tracker.listener_failures()), (Ready, 0));
+    assert_eq!(tracker.start_backup().await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn an_illegal_call_changes_nothing() {
+    let tracker = SimpleBackupTracker::new("app").unwrap();
+    let error = tracker.finish_backup().await.unwrap_err();
+    assert_eq!(error.states(), Some((Starting, Ready)));
+    assert_eq!(tracker.state(), Starting);
+    assert!(SimpleBackupTracker::new("").unwrap_err().to_string().contains("application"));
+}
