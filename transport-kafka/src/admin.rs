@@ -8,13 +8,10 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 
-use crate::blocking::{Deadline, drop_elsewhere, on_a_thread};
+use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
 use crate::error::{Place, code_of, kind_of};
-
-/// A partition's leader may be unknown for a moment after an election or a creation.
-const METADATA_PAUSE: Duration = Duration::from_millis(100);
 
 /// A partition and the broker that leads it.
 pub(crate) struct Partition {
@@ -67,7 +64,7 @@ pub(crate) fn partitions(
         if !may_come || deadline.is_over() {
             return Err(place.kafka(operation, cause));
         }
-        std::thread::sleep(METADATA_PAUSE.min(deadline.left()));
+        std::thread::sleep(PAUSE.min(deadline.left()));
     }
 }
 

@@ -12,6 +12,9 @@ use tokio::sync::oneshot;
 
 use crate::error::Place;
 
+/// Between one question to the cluster and the next.
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+
 /// A moment by which something must have happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Instant);
@@ -27,6 +30,18 @@ impl Deadline {
 
     pub(crate) fn is_over(self) -> bool {
         self.left().is_zero()
+    }
+
+    /// Asks until there is an answer, an error that time does not heal, or no time left. `ask` is told how much there is.
+    pub(crate) fn patiently<T>(self, ask: impl Fn(Duration) -> Result<T>) -> Result<T> {
+        loop {
+            match ask(self.left()) {
+                Err(error) if error.is_transient() && !self.is_over() => {
+                    thread::sleep(PAUSE.min(self.left()));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 

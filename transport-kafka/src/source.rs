@@ -7,6 +7,7 @@ use std::time::Duration;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaResult;
 use tokio::sync::mpsc;
 
 use crate::admin;
@@ -221,14 +222,19 @@ fn open(
         || drop(client.poll(Duration::ZERO)),
     )?;
     let count = found.len();
-    let stored = positions::stored(&client, topic, count, deadline.left());
-    let stored = as_ours(place, OPEN, stored)?;
+    // A new topic's leaders, and a new group's coordinator, may need a moment. Opening has its time for that.
+    let patiently = |ask: &dyn Fn(Duration) -> KafkaResult<Vec<i64>>| {
+        deadline.patiently(|left| as_ours(place, OPEN, ask(left)))
+    };
+    let stored =
+        deadline.patiently(|left| as_ours(place, OPEN, positions::stored(&client, topic, count, left)))?;
     // The position first: it is never behind an end that is asked for later.
-    let low = as_ours(place, OPEN, positions::low(&client, topic, count, deadline.left()))?;
-    let high = as_ours(place, OPEN, positions::high(&client, topic, count, deadline.left()))?;
+    let low = patiently(&|left| positions::low(&client, topic, count, left))?;
+    let high = patiently(&|left| positions::high(&client, topic, count, left))?;
     let plan = positions::plan(&stored, &low, &high, builder.start);
     if plan.is_new {
-        as_ours(place, OPEN, positions::fix_start(&client, topic, &plan.positions))?;
+        deadline
+            .patiently(|_| as_ours(place, OPEN, positions::fix_start(&client, topic, &plan.positions)))?;
     }
     as_ours(place, OPEN, positions::assign(&client, topic, &plan.positions))?;
 

@@ -281,7 +281,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// The tracker, in Starting. Its driver runs on the current Tokio runtime.
+    /// The tracker, in Starting. It announces on the current Tokio runtime, inside the current `tracing` span.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! One life of a secondary: a tracker, some work behind its gate, and a record of all that it sees.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,24 +66,37 @@ impl Session {
     }
 
     /// Waits until the gate is shut and nothing runs behind it.
-    pub(super) async fn paused(&self) {
-        self.tracker.gate().drained().await;
-        // What counts is the gate; this only lets the record say so first. An error means that nobody records any more.
-        drop(self.paused.clone().wait_for(|paused| *paused).await);
-    }
-
-    /// Waits until its listener has returned from this transition.
-    pub(super) async fn has_heard(&self, id: Uuid) {
-        // An error means that it will hear nothing more; the verdict says what it lacks.
-        drop(self.finished.clone().wait_for(|newest| *newest == Some(id)).await);
+    pub(super) async fn pauses(&self) -> Result<(), Trouble> {
+        self.unless_it_stops(async {
+            self.tracker.gate().drained().await;
+            // What counts is the gate; this only lets the record say so first. An error means that nobody records any more.
+            drop(self.paused.clone().wait_for(|paused| *paused).await);
+        })
+        .await
     }
 
     /// Waits until it has finished a piece of work that was not finished before.
-    pub(super) async fn works(&self) {
+    pub(super) async fn works(&self) -> Result<(), Trouble> {
         let mut pieces = self.pieces.clone();
         pieces.mark_unchanged();
         // An error means that it will not work again; the verdict says so.
-        drop(pieces.changed().await);
+        self.unless_it_stops(async { drop(pieces.changed().await) }).await
+    }
+
+    /// Waits until its listener has returned from this transition.
+    pub(super) async fn hears(&self, id: Uuid) -> Result<(), Trouble> {
+        let mut finished = self.finished.clone();
+        // An error means that it will hear nothing more; the verdict says what it lacks.
+        self.unless_it_stops(async { drop(finished.wait_for(|newest| *newest == Some(id)).await) }).await
+    }
+
+    /// A secondary that has stopped keeps its gate shut for good, so that some waits would never end.
+    async fn unless_it_stops(&self, wait: impl Future<Output = ()> + Send) -> Result<(), Trouble> {
+        tokio::select! {
+            biased;
+            end = self.tracker.closed() => Err(Trouble::Stopped { who: self.who, error: end.err() }),
+            () = wait => Ok(()),
+        }
     }
 
     /// Ends it as a crash would: without a word to anybody.

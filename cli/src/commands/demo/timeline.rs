@@ -14,10 +14,8 @@ use super::{Outcome, Show, summary};
 /// How wide a column is, without the space that follows it.
 const WIDTH: usize = 11;
 
-const LEGEND: &str = "\
-●  works                          ◐  its gate is shut, it finishes what it has begun
-■  paused: nothing runs           …  its listener is at work
-×  down";
+const LEGEND: &str =
+    "● works   ◐ gate shut, finishes its work   ■ paused, nothing runs   … listener at work   × down";
 
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -53,13 +51,11 @@ impl Show for Timeline {
             writeln!(out, "  {BOLD}{who:<8}{BOLD:#} {}", who.role())?;
         }
         writeln!(out)?;
-        for line in LEGEND.lines() {
-            writeln!(out, "  {DIM}{line}{DIM:#}")?;
-        }
+        writeln!(out, "  {DIM}{LEGEND}{DIM:#}")?;
         writeln!(out)?;
         write!(out, "{BOLD}{:>6}  ", "ms")?;
         for who in Who::ALL {
-            write!(out, "{who:<WIDTH$} ")?;
+            write!(out, " {who:<WIDTH$}")?;
         }
         writeln!(out, " what happens{BOLD:#}")
     }
@@ -118,8 +114,8 @@ impl Service {
     fn cell(&self, who: Who) -> (Style, String) {
         let state = match self.life {
             Life::NotYet => return (Style::new(), String::new()),
-            Life::Killed => return (DOWN, "× down".to_owned()),
-            Life::Closed => return (DIM, "closed".to_owned()),
+            Life::Killed => return (DOWN, " × down".to_owned()),
+            Life::Closed => return (DIM, " closed".to_owned()),
             Life::Up => self.state.unwrap_or(BackupState::Starting),
         };
         let word = match state {
@@ -135,7 +131,7 @@ impl Service {
             false => '●',
         };
         let listens = self.listening > 0 && !who.listener_time().is_zero();
-        (of_state(state), format!("{mark} {word}{}", if listens { "…" } else { "" }))
+        (of_state(state), format!(" {mark} {word}{}", if listens { "…" } else { "" }))
     }
 }
 
