@@ -5,6 +5,9 @@
 //! process that is killed loses nothing but its own unfinished send.
 
 mod files;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-transport.md")]
+mod guide {}
 
 use std::path::PathBuf;
 use std::time::Duration;
