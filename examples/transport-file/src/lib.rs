@@ -24,7 +24,6 @@ use crate::files::{Files, Found, Place};
 
 /// How large an event's payload and headers may be together: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
-
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where a new group starts.

@@ -1,4 +1,5 @@
 //! The guide says what the code says.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,7 @@ fn what_the_guide_quotes_stands_in_the_example() {
     // Blocks without `ignore` are compiled and run.
     let quotes = guide.split("```rust,ignore\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let quotes: Vec<_> = quotes.collect();
-    assert!(quotes.len() > 8, "{}", quotes.len());
+    assert!(quotes.len() >= 8, "{}", quotes.len());
     for quote in quotes {
         assert!(files.iter().any(|file| file.contains(quote)), "in none of the files:\n{quote}");
     }
