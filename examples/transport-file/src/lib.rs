@@ -1,8 +1,7 @@
 //! A transport over a plain file: append-only, locked, and shared by the processes of one Unix machine. The guide for
 //! authors of transports, `docs/writing-a-transport.md`, walks through it.
 //!
-//! A log is a directory. A group is a name. All applications share one order. What `send` acknowledged is on the disk; a
-//! process that is killed loses nothing but its own unfinished send.
+//! A log is a directory, a group is a name, and all applications share one order.
 
 mod files;
 #[cfg(doctest)]
@@ -101,7 +100,8 @@ impl FileLog {
     fn error(&self, operation: &'static str, cause: io::Error) -> Error {
         let kind = match cause.kind() {
             io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-            io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
+            io::ErrorKind::Other => ErrorKind::Internal,
             // `NotFound`, too: the directory was there, and its file system may be mounted again.
             _ => ErrorKind::Unavailable,
         };

@@ -109,6 +109,7 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
     let mut torn = 0;
     for life in 0..8 {
         let application = format!("life-{life}");
+        let mut source = run(log.source(&*application, StartAt::Latest)).unwrap();
         let mut writer = start(directory.path(), &application, usize::MAX, SIZE);
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         let before = loop {
@@ -128,7 +129,6 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
         torn += usize::from(!std::fs::read(&file).unwrap().ends_with(b"\n"));
 
         run(async {
-            let mut source = log.source(&*application, StartAt::Earliest).await.unwrap();
             // What was acknowledged is there, in order; then perhaps one more; and then what another writer sends.
             log.sink().send(&event("after", life, 1)).await.unwrap();
             let mut numbers = Vec::new();
