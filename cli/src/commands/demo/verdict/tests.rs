@@ -247,9 +247,8 @@ fn a_secondary_that_was_never_killed_proves_nothing() {
     let mut run = Run::good();
     run.remove(Who::Billing, &What::Killed);
     run.remove(Who::Billing, &run.told(1, true));
-    let second = run.0.iter().rposition(|entry| {
-        entry.who == Who::Billing && matches!(entry.what, What::Opened(_))
-    });
+    let second =
+        run.0.iter().rposition(|entry| entry.who == Who::Billing && matches!(entry.what, What::Opened(_)));
     run.0.remove(second.unwrap());
     assert_eq!(run.findings(Who::Billing), [Finding::Sessions { expected: 2, count: 1 }]);
 }
