@@ -11,6 +11,7 @@ use crate::scene::{LIFE, OWN, Secondary, event, noise, step};
 
 cases! {
     wherever_a_secondary_dies_the_position_is_right_behind_a_ready = dies(CommitOrder::CommitFirst): T3 S7;
+    wherever_a_secondary_dies_no_step_is_missed_with_listeners_first = dies(CommitOrder::ListenersFirst): T2 T3 S7;
 }
 
 /// How many times it dies.
