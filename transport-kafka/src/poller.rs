@@ -8,18 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use backup_tracker::{Error, ErrorKind, Header, Position, Record};
-use bytes::Bytes;
-use rdkafka::Message;
+use backup_tracker::{Error, ErrorKind, Record};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use crate::error::{Place, code_of, kind_of};
 use crate::positions::{self, Client};
+use crate::record::owned;
 
 const READ: &str = "read";
 
@@ -86,10 +83,29 @@ pub(crate) struct Poller {
     pub(crate) shared: Arc<Shared>,
     /// What to read next from each partition.
     pub(crate) positions: Vec<i64>,
-    /// The offset that each partition's end is known to have reached, until librdkafka reports the end: everything below it
-    /// was handed over then, also where the last offsets hold no record (markers of transactions, gaps of compaction).
-    pub(crate) ends: Vec<Option<i64>>,
+    pub(crate) ends: Vec<Option<Awaited>>,
     pub(crate) refresh: Duration,
+}
+
+/// An end of a partition that librdkafka has not reported yet.
+///
+/// When it does, everything below `offset` was handed over, also where the last offsets hold no record (markers of
+/// transactions, gaps of compaction): the report is made when all is read that the broker has, and that was so much already
+/// when it was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    offset: i64,
+    since: Instant,
+}
+
+impl Awaited {
+    pub(crate) fn now(offset: i64) -> Self {
+        Self { offset, since: Instant::now() }
+    }
+
+    pub(crate) fn all(ends: Vec<i64>) -> Vec<Option<Self>> {
+        ends.into_iter().map(|offset| Some(Self::now(offset))).collect()
+    }
 }
 
 /// The source is gone.
@@ -188,7 +204,7 @@ impl Poller {
             return Ok(());
         };
         match self.ends.get_mut(partition).and_then(Option::take) {
-            Some(offset) => self.send(Item::End { partition, offset }),
+            Some(Awaited { offset, .. }) => self.send(Item::End { partition, offset }),
             None => Ok(()),
         }
     }
@@ -198,11 +214,15 @@ impl Poller {
         let Some(position) = self.positions.get(partition) else {
             return;
         };
+        // A report is on its way, and looking again would only put it off.
+        if self.ends[partition].is_some_and(|awaited| awaited.since.elapsed() < ASK) {
+            return;
+        }
         // What was fetched and not polled yet is outdated from here on, also an end that was reported before.
         let number = positions::number(partition);
         let offset = Offset::Offset(*position);
         match self.client.seek(&self.place.topic, number, offset, Duration::ZERO) {
-            Ok(()) => self.ends[partition] = Some(end),
+            Ok(()) => self.ends[partition] = Some(Awaited::now(end)),
             Err(error) => {
                 tracing::debug!(topic = %self.place.topic, partition, %error, "the partition's end is asked for later");
             }
@@ -222,7 +242,7 @@ impl Poller {
             }
         }
         positions::assign(&self.client, topic, &self.positions)?;
-        self.ends = high.into_iter().map(Some).collect();
+        self.ends = Awaited::all(high);
         if lost.is_empty() {
             return Ok(Ok(()));
         }
@@ -260,36 +280,7 @@ impl Poller {
         all.extend(&starts);
         positions::assign(&self.client, topic, &all)?;
         self.positions = all;
-        self.ends = high.into_iter().map(Some).collect();
+        self.ends = Awaited::all(high);
         Ok(starts)
     }
-}
-
-/// The message without its tie to the consumer.
-fn owned(message: BorrowedMessage<'_>) -> (i32, i64, Record) {
-    let (partition, offset) = (message.partition(), message.offset());
-    let position = Position::Partition {
-        // Neither is negative in a message that was fetched.
-        partition: u32::try_from(partition).unwrap_or_default(),
-        offset: u64::try_from(offset).unwrap_or_default(),
-    };
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| Header::new(header.key, Bytes::copy_from_slice(header.value.unwrap_or_default())))
-            .collect()
-    });
-    let record = Record::new(position)
-        .key(message.key().and_then(uuid_of))
-        .headers(headers)
-        .payload(message.payload().map(Bytes::copy_from_slice));
-    (partition, offset, record)
-}
-
-/// The UUID in a key of 36 characters, as Java's serializer writes it too; the other spellings are somebody else's keys.
-fn uuid_of(key: &[u8]) -> Option<Uuid> {
-    if key.len() != uuid::fmt::Hyphenated::LENGTH {
-        return None;
-    }
-    Uuid::try_parse_ascii(key).ok()
 }

@@ -57,7 +57,8 @@ async fn a_position_that_is_trimmed_away_during_a_session_is_said_to_be_lost_onc
     let source = source
         .property("queued.min.messages", "1")
         .property("queued.max.messages.kbytes", "1")
-        .property("fetch.message.max.bytes", "1000");
+        .property("fetch.message.max.bytes", "1000")
+        .property("fetch.queue.backoff.ms", "5");
     let mut source = soon(source.open()).await.unwrap();
     let mut first = [text(&next(&mut source).await), text(&next(&mut source).await)];
     first.sort();

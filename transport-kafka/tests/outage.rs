@@ -5,17 +5,12 @@ mod support;
 use std::time::{Duration, Instant};
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
-use support::{Cluster, cluster, event, next, send, soon, text, texts};
-
-async fn short_sink(cluster: &Cluster) -> backup_tracker_kafka::KafkaSink {
-    let builder = cluster.kafka().sink().send_timeout(Duration::from_millis(500));
-    soon(builder.open()).await.unwrap()
-}
+use support::{cluster, event, next, send, soon, text, texts};
 
 #[tokio::test]
 async fn a_send_fails_in_time_and_later_ones_succeed_in_order() {
     let cluster = cluster(1);
-    let mut sink = short_sink(&cluster).await;
+    let mut sink = cluster.hasty_sink().await;
     send(&mut sink, "app", "before").await;
     cluster.mock.broker_down(1).unwrap();
     let begin = Instant::now();
@@ -45,7 +40,7 @@ async fn a_send_fails_in_time_and_later_ones_succeed_in_order() {
 #[tokio::test]
 async fn a_reader_is_told_and_loses_nothing() {
     let cluster = cluster(2);
-    let mut sink = short_sink(&cluster).await;
+    let mut sink = cluster.hasty_sink().await;
     let mut source = cluster.source("search").await;
     send(&mut sink, "app", "before").await;
     assert_eq!(texts(&mut source, 1).await, ["before"]);

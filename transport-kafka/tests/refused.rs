@@ -105,8 +105,7 @@ async fn errors_that_librdkafka_heals_do_not_show() {
 async fn a_send_that_timed_out_may_be_in_the_log_all_the_same() {
     let cluster = cluster(1);
     let mut sink = cluster.sink().await;
-    let builder = cluster.kafka().sink().send_timeout(Duration::from_millis(500));
-    let mut hasty = soon(builder.open()).await.unwrap();
+    let mut hasty = cluster.hasty_sink().await;
     // The mock writes at once, and answers late.
     let late = Duration::from_secs(3);
     cluster.mock.broker_round_trip_time(1, late).unwrap();
