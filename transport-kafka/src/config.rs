@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use backup_tracker::{Error, Result};
+use backup_tracker::{Error, ErrorKind, Result};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -188,8 +188,13 @@ impl KafkaSinkBuilder {
         self.kafka.check()?;
         not_zero("send timeout", self.send_timeout)?;
         let place = Place { topic: self.kafka.topic.clone(), group: None };
-        admin::create_topic(&self.kafka, &place).await?;
-        KafkaSink::open(self, place).await
+        match (KafkaSink::open(&self, &place, false).await, &self.kafka.create) {
+            (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
+                admin::create_topic(&self.kafka, create, &place).await?;
+                KafkaSink::open(&self, &place, true).await
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 
@@ -251,8 +256,13 @@ impl KafkaSourceBuilder {
         not_zero("request timeout", self.request_timeout)?;
         not_zero("partition refresh", self.partition_refresh)?;
         let place = Place { topic: self.kafka.topic.clone(), group: Some(self.group.clone()) };
-        admin::create_topic(&self.kafka, &place).await?;
-        KafkaSource::open(self, place).await
+        match (KafkaSource::open(&self, &place, false).await, &self.kafka.create) {
+            (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
+                admin::create_topic(&self.kafka, create, &place).await?;
+                KafkaSource::open(&self, &place, true).await
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    pub(crate) async fn open(builder: KafkaSourceBuilder, place: Place) -> Result<Self> {
+    pub(crate) async fn open(builder: &KafkaSourceBuilder, place: &Place, created: bool) -> Result<Self> {
         for name in RESERVED {
             if builder.kafka.properties.get(name).is_some() {
                 return Err(Error::config(name, "this crate sets it, and relies on it"));
@@ -66,7 +66,8 @@ impl KafkaSource {
         }
         let config = client_config(&builder.kafka, &builder.group);
         let deadline = Deadline::after(builder.kafka.open_timeout);
-        on_a_thread(&place, OPEN, move |place| open(&config, &builder, place, deadline)).await
+        let builder = builder.clone();
+        on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created)).await
     }
 
     /// Takes an item into account, and gives what `next` has to return for it.
@@ -216,6 +217,7 @@ fn open(
     builder: &KafkaSourceBuilder,
     place: &Place,
     deadline: Deadline,
+    created: bool,
 ) -> Result<KafkaSource> {
     let context = Context::default();
     let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
@@ -226,7 +228,7 @@ fn open(
         place,
         OPEN,
         deadline,
-        builder.kafka.create.is_some(),
+        created,
         // Nothing is assigned yet, so this yields no record; errors reach the context.
         || drop(client.poll(Duration::ZERO)),
     )?;
