@@ -141,3 +141,8 @@ pub use properties::CreateTopic;
 pub use rdkafka;
 pub use sink::KafkaSink;
 pub use source::KafkaSource;
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
