@@ -88,13 +88,13 @@
 //!   the ACLs allow it (`DescribeConfigs`) and no compression is set; until then, or without it, it is the broker that refuses.
 //! - [`Kafka::open_timeout`], [`KafkaSinkBuilder::send_timeout`] and [`KafkaSourceBuilder::request_timeout`] bound every wait; 10 s
 //!   each. `socket.timeout.ms` is set to 10 s, which is how long a connection that hangs goes unnoticed.
-//! - A source keeps three threads of this crate busy or asleep, a sink two, besides librdkafka's own for each broker.
+//! - A source has two threads of this crate and a sink one of `rdkafka`'s, besides librdkafka's own for each broker.
 //! - Features: `ssl`, `ssl-vendored`, `gssapi` and `zstd` are `rdkafka`'s.
 //!
 //! # Security
 //!
 //! Encryption and authentication are librdkafka properties (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …), set with
-//! [`Kafka::property`], and most need the feature `ssl`. Property values show neither in `Debug` nor in errors. A primary needs
+//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in `Debug` nor in errors. A primary needs
 //! the ACLs `Write` and `Describe` on the topic (and `IdempotentWrite` on clusters before Kafka 2.8), a secondary `Read` and
 //! `Describe` on the topic and `Read` on the group. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied).
 //!
@@ -124,6 +124,7 @@ mod blocking;
 mod config;
 mod context;
 mod error;
+mod items;
 mod partition;
 mod poller;
 mod positions;

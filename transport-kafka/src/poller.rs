@@ -4,17 +4,17 @@
 //! reader must not keep librdkafka's events from being served by anybody. It hands owned items over a bounded channel, and ends
 //! when the channel's other end is dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backup_tracker::{Error, ErrorKind, Record};
+use backup_tracker::{ErrorKind, Record};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::mpsc;
 
 use crate::error::{Place, code_of, kind_of};
+use crate::items::{Awaited, Item, Shared};
 use crate::positions::{self, Client};
 use crate::record::owned;
 
@@ -27,55 +27,6 @@ const ASK: Duration = Duration::from_secs(5);
 /// How often it is asked, and how often told to the user, whether the brokers are still down.
 const OUTAGE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the poller hands over, in order.
-#[derive(Debug)]
-pub(crate) enum Item {
-    Record {
-        partition: usize,
-        offset: i64,
-        record: Record,
-    },
-    /// There is nothing below this offset that was not handed over.
-    End {
-        partition: usize,
-        offset: i64,
-    },
-    /// Reading goes on at these positions, because the log does not hold the earlier ones.
-    Lost {
-        moved: Vec<(usize, i64)>,
-        error: Error,
-    },
-    /// Partitions were added, and are read from these positions.
-    Grown {
-        starts: Vec<i64>,
-    },
-    /// Something that librdkafka does not heal in silence.
-    Failed(Error),
-}
-
-/// What source and poller tell each other beside the channel.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// An error waits in the channel. One is enough: an outage must not fill it.
-    reported: AtomicBool,
-    /// Ends of partitions of which the source wants to know whether records come before them.
-    questions: Mutex<Vec<(usize, i64)>>,
-}
-
-impl Shared {
-    pub(crate) fn error_was_taken(&self) {
-        self.reported.store(false, Ordering::Release);
-    }
-
-    pub(crate) fn ask(&self, partition: usize, end: i64) {
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner).push((partition, end));
-    }
-
-    fn take_questions(&self) -> Vec<(usize, i64)> {
-        std::mem::take(&mut *self.questions.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 pub(crate) struct Poller {
     pub(crate) client: Arc<Client>,
     pub(crate) place: Place,
@@ -85,27 +36,6 @@ pub(crate) struct Poller {
     pub(crate) positions: Vec<i64>,
     pub(crate) ends: Vec<Option<Awaited>>,
     pub(crate) refresh: Duration,
-}
-
-/// An end of a partition that librdkafka has not reported yet.
-///
-/// When it does, everything below `offset` was handed over, also where the last offsets hold no record (markers of
-/// transactions, gaps of compaction): the report is made when all is read that the broker has, and that was so much already
-/// when it was waited for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Awaited {
-    offset: i64,
-    since: Instant,
-}
-
-impl Awaited {
-    pub(crate) fn now(offset: i64) -> Self {
-        Self { offset, since: Instant::now() }
-    }
-
-    pub(crate) fn all(ends: Vec<i64>) -> Vec<Option<Self>> {
-        ends.into_iter().map(|offset| Some(Self::now(offset))).collect()
-    }
 }
 
 /// The source is gone.
@@ -177,7 +107,7 @@ impl Poller {
 
     fn report(&self, cause: KafkaError) -> Result<(), Gone> {
         let error = self.place.kafka(READ, cause);
-        if self.shared.reported.swap(true, Ordering::AcqRel) {
+        if !self.shared.may_report() {
             tracing::debug!(%error, "another error, while the last one was not taken yet");
             return Ok(());
         }
@@ -191,7 +121,7 @@ impl Poller {
         let Some(position) = self.positions.get_mut(partition) else {
             return Ok(());
         };
-        // Fetched before the position was set anew, and fetched again after.
+        // librdkafka leaves out what it fetched before a position was set anew, but S2 is not to rest on that alone.
         if offset < *position {
             return Ok(());
         }
@@ -282,5 +212,45 @@ impl Poller {
         self.positions = all;
         self.ends = Awaited::all(high);
         Ok(starts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use backup_tracker::{Position, Record};
+    use rdkafka::ClientConfig;
+    use tokio::sync::mpsc;
+
+    use super::{Item, Place, Poller, Shared};
+    use crate::context::Context;
+
+    #[test]
+    fn a_record_that_was_handed_over_is_not_handed_over_again() {
+        let client =
+            ClientConfig::new().set("group.id", "search").create_with_context(Context::default()).unwrap();
+        let (items, mut taken) = mpsc::channel(10);
+        let mut poller = Poller {
+            client: Arc::new(client),
+            place: Place { topic: "backups".into(), group: None },
+            items,
+            shared: Arc::new(Shared::default()),
+            positions: vec![3, 0],
+            ends: vec![None, None],
+            refresh: Duration::MAX,
+        };
+        // Gaps are nothing strange; records of partitions that nobody asked for are.
+        for (partition, offset) in [(0, 2), (0, 3), (1, 0), (0, 3), (0, 5), (0, 4), (2, 0), (-1, 0)] {
+            let record = Record::new(Position::Offset(0));
+            assert!(poller.hand_over(partition, offset, record).is_ok());
+        }
+        drop(poller);
+        let mut seen = Vec::new();
+        while let Some(Item::Record { partition, offset, .. }) = taken.blocking_recv() {
+            seen.push((partition, offset));
+        }
+        assert_eq!(seen, [(0, 3), (1, 0), (0, 5)]);
     }
 }

@@ -15,7 +15,8 @@ use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder};
 use crate::context::Context;
 use crate::error::Place;
-use crate::poller::{Awaited, Item, Poller, Shared};
+use crate::items::{Awaited, Item, Shared};
+use crate::poller::Poller;
 use crate::positions::{self, Client, as_ours};
 
 const OPEN: &str = "open the source";
