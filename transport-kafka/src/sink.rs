@@ -65,7 +65,7 @@ impl KafkaSink {
         let connecting = on_a_thread(place, OPEN, move |place| {
             connect(&client_config, hide_eos, place, deadline, created)
         });
-        let (producer, partitions) = connecting.await.inspect_err(|_| {
+        let (producer, partitions) = deadline.bound(place, OPEN, connecting).await.inspect_err(|_| {
             if let Some(task) = &topic_limit {
                 task.abort();
             }

@@ -68,7 +68,9 @@ impl KafkaSource {
         let config = client_config(&builder.kafka, &builder.group);
         let deadline = Deadline::after(builder.kafka.open_timeout);
         let builder = builder.clone();
-        on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created)).await
+        let opening =
+            on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created));
+        deadline.bound(place, OPEN, opening).await
     }
 
     /// Takes an item into account, and gives what `next` has to return for it.
