@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use backup_tracker::{
-    Delivery, Error, ErrorKind, Event, EventSource, Header, Position, Record, Result, Sink,
+    Delivery, Error, ErrorKind, Event, EventSource, Header, Position, Record, Result, Sink, StartAt,
 };
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -24,15 +24,6 @@ use crate::files::{Files, Found, Place};
 /// How large an event's payload and headers may be together: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// Where a new group starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartAt {
-    /// At the first record of the log.
-    Earliest,
-    /// Behind the last one.
-    Latest,
-}
 
 /// A log in a directory. Cheap to clone; every clone means the same log.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Record, Sink};
+use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Record, Sink, StartAt};
 use tempfile::tempdir;
 use tokio::time::timeout;
-use transport_file_example::{FileLog, FileSource, StartAt};
+use transport_file_example::{FileLog, FileSource};
 use uuid::Uuid;
 
 /// The environment of a process that writes: the log's directory, the application, how many events, how many bytes each.

@@ -4,11 +4,11 @@ use std::fs::{File, remove_file, rename};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use backup_tracker::{Error, ErrorKind, Result};
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use transport_file_example::{FileLog, FileSink, FileSource, MAX_EVENT_BYTES, StartAt};
+use transport_file_example::{FileLog, FileSink, FileSource, MAX_EVENT_BYTES};
 
 pub(crate) struct FileHarness(pub(crate) TempDir);
 
@@ -57,9 +57,8 @@ impl Lane for FileLane {
         Ok(self.log.sink())
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<FileSource> {
-        let latest = start == Start::Latest;
-        self.log.source(group, if latest { StartAt::Latest } else { StartAt::Earliest }).await
+    async fn source(&self, group: &str, start: StartAt) -> Result<FileSource> {
+        self.log.source(group, start).await
     }
 
     /// As a script would: a line of JSON.
