@@ -11,6 +11,8 @@ mod proxy;
 mod reader;
 mod report;
 mod run;
+pub mod saboteurs;
+mod scene;
 mod writer;
 
 pub use clause::Clause;

@@ -87,10 +87,7 @@ impl<S: EventSource> Reader<S> {
     }
 
     /// As [`next_or_cancel`](Self::next_or_cancel), where an error is no matter.
-    pub(crate) async fn next_or_error(
-        &mut self,
-        polls: usize,
-    ) -> Option<Result<Option<Record>, Error>> {
+    pub(crate) async fn next_or_error(&mut self, polls: usize) -> Option<Result<Option<Record>, Error>> {
         poll_times(self.source.next(), polls).await
     }
 
@@ -108,28 +105,17 @@ impl<S: EventSource> Reader<S> {
                 match source.next().await {
                     Ok(Some(record)) => return Ok(record),
                     Ok(None) => {
-                        return Err(failure(
-                            "a record",
-                            "`next` returned None: the source ended",
-                        ));
+                        return Err(failure("a record", "`next` returned None: the source ended"));
                     }
                     Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
                     Err(error) => {
-                        return Err(failure(
-                            "a record, or Unavailable for a while",
-                            describe(&error),
-                        ));
+                        return Err(failure("a record, or Unavailable for a while", describe(&error)));
                     }
                 }
             }
         };
-        let what = format!(
-            "the next record of group `{}`, the broker being back",
-            self.group
-        );
-        self.clock
-            .within(what, self.clock.patience * 2, asking)
-            .await?
+        let what = format!("the next record of group `{}`, the broker being back", self.group);
+        self.clock.within(what, self.clock.patience * 2, asking).await?
     }
 
     /// Commits, which must succeed, after errors that pass at most.
@@ -141,18 +127,13 @@ impl<S: EventSource> Reader<S> {
                     Ok(()) => return Ok(()),
                     Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
                     Err(error) => {
-                        return Err(failure(
-                            "a commit, or Unavailable for a while",
-                            describe(&error),
-                        ));
+                        return Err(failure("a commit, or Unavailable for a while", describe(&error)));
                     }
                 }
             }
         };
         let what = format!("a commit of group `{}`, the broker being back", self.group);
-        self.clock
-            .within(what, self.clock.patience * 2, asking)
-            .await?
+        self.clock.within(what, self.clock.patience * 2, asking).await?
     }
 
     /// Whether the session says that it began at a committed position.

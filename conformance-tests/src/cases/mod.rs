@@ -2,9 +2,11 @@
 
 mod lost;
 mod outage;
+mod ready_commit;
 mod session;
 mod sink;
 mod source;
+mod tracker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -49,6 +51,8 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
         session::list(),
         lost::list(),
         outage::list(),
+        ready_commit::list(),
+        tracker::list(),
     ];
     modules.into_iter().flatten().collect()
 }

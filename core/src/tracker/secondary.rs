@@ -16,7 +16,7 @@ use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
-use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
+use crate::listener::reentry;
 use crate::protocol::secondary::{CommitOrder, Secondary, Settings};
 use crate::retry::RetryPolicy;
 use crate::source::EventSource;
@@ -262,29 +262,7 @@ pub struct SecondaryBuilder<S> {
 }
 
 impl<S: EventSource + 'static> SecondaryBuilder<S> {
-    /// Adds a listener. Listeners are called in the order in which they were added.
-    pub fn listener(mut self, listener: impl Listener<SecondaryBackupTracker>) -> Self {
-        self.listeners.push(BoxListener::new(listener));
-        self
-    }
-
-    /// Adds a closure as a listener; see [`from_fn`].
-    pub fn on_change<F, O>(self, closure: F) -> Self
-    where
-        F: Fn(&Change, &SecondaryBackupTracker) -> O + Send + Sync + 'static,
-        O: Outcome,
-    {
-        self.listener(from_fn(closure))
-    }
-
-    /// Adds an async closure as a listener; see [`from_async_fn`].
-    pub fn on_change_async<F, R>(self, closure: F) -> Self
-    where
-        F: Fn(Change, SecondaryBackupTracker) -> R + Send + Sync + 'static,
-        R: Future<Output: Outcome> + Send,
-    {
-        self.listener(from_async_fn(closure))
-    }
+    listener_setters!(SecondaryBackupTracker);
 
     /// Whether the position moves before or after the listeners of Ready: [`CommitOrder::CommitFirst`] unless set (T2).
     pub fn commit_order(mut self, order: CommitOrder) -> Self {
