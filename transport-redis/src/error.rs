@@ -100,9 +100,7 @@ pub(crate) fn kind_of(cause: &RedisError) -> ErrorKind {
         RedisKind::Io => ErrorKind::Unavailable,
         RedisKind::Server(_) | RedisKind::Extension => kind_of_answer(cause),
         // What answers there does not speak the protocol.
-        RedisKind::Parse | RedisKind::InvalidClientConfig | RedisKind::RESP3NotSupported => {
-            ErrorKind::Config
-        }
+        RedisKind::Parse | RedisKind::InvalidClientConfig | RedisKind::RESP3NotSupported => ErrorKind::Config,
         _ => ErrorKind::Internal,
     }
 }

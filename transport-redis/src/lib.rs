@@ -1,5 +1,6 @@
 //! Redis Streams transport of [`backup_tracker`].
 
+mod access;
 mod answer;
 mod config;
 mod entry;

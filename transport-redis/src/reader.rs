@@ -74,7 +74,8 @@ impl Reader {
         };
         let create = if self.create { "create" } else { "" };
         let token = Uuid::new_v4().simple().to_string();
-        let command = script::run_with(script::OPEN, &self.place.topic, &[&*self.group, start, create, &token]);
+        let command =
+            script::run_with(script::OPEN, &self.place.topic, &[&*self.group, start, create, &token]);
         let answer = self.requests.ask(&command, deadline).await;
         let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
         answer::opened(answer).ok_or_else(|| self.place.strange(operation))
