@@ -7,8 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use backup_tracker::{
-    BackupState, BackupTracker, BoxError, ErrorKind, EventSource, Result, SecondaryBackupTracker, Sink,
-    StartAt,
+    BackupState, BackupTracker, BoxError, ErrorKind, Result, SecondaryBackupTracker, Sink, StartAt,
 };
 use backup_tracker_redis::{Redis, redis};
 use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, tests};

@@ -119,19 +119,19 @@ async fn identifiers_of_64_bits_are_compared_as_numbers() {
     for id in ids {
         let _: String = bench.ask(&["XADD", TOPIC, id, "payload", "x"]).await;
     }
-    for start in 0..ids.len() {
+    for (number, id) in ids.into_iter().enumerate() {
         // Each position is reached from the one before it, and none is left for an earlier one.
         let mut slow = source(&bench).await;
         let mut fast = source(&bench).await;
-        assert_eq!(fast.resumed(), start > 0);
+        assert_eq!(fast.resumed(), number > 0);
         let record = answer(&mut fast).await.unwrap();
-        let (millis, sequence) = ids[start].split_once('-').unwrap();
+        let (millis, sequence) = id.split_once('-').unwrap();
         let expected =
             Position::Entry { millis: millis.parse().unwrap(), sequence: sequence.parse().unwrap() };
         assert_eq!(record.position, expected);
         fast.commit().await.unwrap();
         slow.commit().await.unwrap();
-        assert_eq!(group(&bench).await.0, ids[start]);
+        assert_eq!(group(&bench).await.0, id);
     }
     assert_eq!(source(&bench).await.remaining().await.unwrap(), 0);
 }
