@@ -91,9 +91,13 @@ async fn a_position_that_was_set_by_hand_is_a_start() {
         third.replace("entry ", "")
     };
     let () = bench.ask(&["XGROUP", "SETID", TOPIC, GROUP, &third]).await;
+    assert_eq!(group(&bench).await.1, None);
     let mut source = source(&bench).await;
     assert!(!source.resumed());
     assert_eq!(source.remaining().await.unwrap(), 2);
+    // A commit there makes it a position like any other.
+    source.commit().await.unwrap();
+    assert_eq!(group(&bench).await, (third, Some(3), Some(2)));
     expect(&mut source, &events[3..]).await;
     source.commit().await.unwrap();
     assert_eq!(group(&bench).await.1, Some(5));
