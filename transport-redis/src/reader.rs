@@ -137,7 +137,7 @@ impl Reader {
         let block = BLOCK.as_millis().to_string();
         command.arg("COUNT").arg(1).arg("BLOCK").arg(block);
         command.arg("STREAMS").arg(&self.place.topic).arg(behind.to_string());
-        let deadline = Deadline::after(BLOCK + self.request_timeout);
+        let deadline = Deadline::after(self.request_timeout.saturating_add(BLOCK));
         let answer = self.waiting.ask(&command, deadline).await;
         answer.map(drop).map_err(|failure| self.place.failure(READ, failure))
     }

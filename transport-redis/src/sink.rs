@@ -11,7 +11,7 @@ use crate::answer;
 use crate::config::{RedisSinkBuilder, Replicas};
 use crate::entry;
 use crate::error::{Failure, Place};
-use crate::link::{Connection, Deadline, Link};
+use crate::link::{CENTURY, Connection, Deadline, Link};
 use crate::script;
 
 const OPEN: &str = "open the sink";
@@ -162,7 +162,7 @@ impl RedisSink {
     async fn wait(&self, connection: &mut Connection, replicas: Replicas) -> Result<()> {
         let Replicas { count, timeout } = replicas;
         let mut command = redis::cmd("WAIT");
-        command.arg(count).arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        command.arg(count).arg(timeout.min(CENTURY).as_millis().to_string());
         // The server answers when the time is over; what it may take on top is the way there and back.
         let deadline = Deadline::after(timeout.saturating_add(self.settings.send_timeout));
         let answer = self.link.ask_on(connection, &command, deadline).await;

@@ -7,7 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use backup_tracker::{
-    BackupState, BackupTracker, BoxError, ErrorKind, Result, SecondaryBackupTracker, Sink, StartAt,
+    BackupState, BackupTracker, BoxError, ErrorKind, EventSource, Result, SecondaryBackupTracker, Sink,
+    StartAt,
 };
 use backup_tracker_redis::{Redis, redis};
 use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, tests};
@@ -24,6 +25,7 @@ tests![
     wrong_settings_are_named,
     foreign_entries_are_skipped_and_counted,
     native_settings_are_taken_as_they_are,
+    any_time_limit_may_be_set,
 ];
 
 const SHORT: Duration = Duration::from_millis(500);
@@ -177,16 +179,38 @@ async fn native_settings_are_taken_as_they_are() {
     use redis::IntoConnectionInfo;
 
     let bench = Bench::start().await;
-    let url = format!("{}/3", bench.server.url());
-    let settings = url.as_str().into_connection_info().unwrap();
-    let redis = Redis::with_connection(settings, TOPIC).create_stream();
-    let mut sink = redis.sink().open().await.unwrap();
-    let sent = events(1);
-    sink.send(&sent[0]).await.unwrap();
-    let mut source = redis.source(GROUP).open().await.unwrap();
-    assert_eq!(answer(&mut source).await.unwrap().key, Some(sent[0].key));
-    let length: u64 = ask(&url, &["XLEN", TOPIC]).await;
-    assert_eq!(length, 1);
+    // Another database, and either protocol.
+    for (number, protocol) in [(3, "resp2"), (4, "resp3")] {
+        let url = format!("{}/{number}?protocol={protocol}", bench.server.url());
+        let settings = url.as_str().into_connection_info().unwrap();
+        let redis = Redis::with_connection(settings, TOPIC).create_stream();
+        let mut source = redis.source(GROUP).open().await.unwrap();
+        let mut sink = redis.sink().open().await.unwrap();
+        let sent = events(2);
+        for event in &sent {
+            sink.send(event).await.unwrap();
+            expect(&mut source, std::slice::from_ref(event)).await;
+            source.commit().await.unwrap();
+        }
+        sink.close().await.unwrap();
+        let length: u64 = ask(&url, &["XLEN", TOPIC]).await;
+        assert_eq!(length, 2);
+    }
     let length: u64 = bench.ask(&["XLEN", TOPIC]).await;
     assert_eq!(length, 0, "in database 0");
+}
+
+async fn any_time_limit_may_be_set() {
+    let bench = Bench::start().await;
+    let redis = bench.redis().open_timeout(Duration::MAX);
+    let mut sink = redis.sink().send_timeout(Duration::MAX).open().await.unwrap();
+    let mut source = redis.source(GROUP).request_timeout(Duration::MAX).open().await.unwrap();
+    let sent = events(1);
+    let (read, sending) = tokio::join!(answer(&mut source), sink.send(&sent[0]));
+    sending.unwrap();
+    assert_eq!(read.unwrap().key, Some(sent[0].key));
+    source.commit().await.unwrap();
+    let mut sink = redis.sink().wait_for_replicas(1, Duration::MAX).open().await.unwrap();
+    // There is none, and the time is not over.
+    assert!(tokio::time::timeout(SHORT, sink.send(&sent[0])).await.is_err());
 }
