@@ -56,6 +56,9 @@ pub enum Fault {
     /// Connections stay, and new ones are taken, but nothing that is written to them arrives.
     /// [`Proxy::black_hole`](crate::Proxy::black_hole).
     BlackHole,
+    /// What clients write arrives, and what the broker answers does not: what is asked for happens, and nobody hears of it.
+    /// [`Proxy::lose_answers`](crate::Proxy::lose_answers).
+    LostAnswers,
     /// The broker's process ends, as by `kill -9`. [`Lane::heal`] starts it again with its data at the same address.
     Kill,
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use backup_tracker::{Error, Event, EventSource, Record};
 use futures_util::future::poll_fn;
 
-use crate::bench::{Clock, Outcome, PROMPT, describe, equal, failure};
+use crate::bench::{Clock, Outcome, PAUSE, PROMPT, describe, equal, failure};
 use crate::oracle::{Oracle, show};
 
-/// Between two attempts, where the clause says that one may ask again.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What passes between some polls of a future that is about to be dropped.
+const MOMENT: Duration = Duration::from_micros(200);
 
 pub(crate) struct Reader<S> {
     pub(crate) source: S,
@@ -172,7 +172,7 @@ pub(crate) async fn poll_times<T>(future: impl Future<Output = T> + Send, polls:
         }
         // Most awaits only end when time passes: every few polls, let some pass.
         if poll % 4 == 3 {
-            tokio::time::sleep(Duration::from_micros(200)).await;
+            tokio::time::sleep(MOMENT).await;
         } else {
             tokio::task::yield_now().await;
         }

@@ -202,8 +202,14 @@ impl Secondary {
     }
 
     #[track_caller]
-    pub(crate) fn gate_is_open(&self, open: bool) -> Outcome {
-        equal("whether the gate is open", &open, &self.tracker.gate().is_open())
+    pub(crate) fn gate_is_shut(&self) -> Outcome {
+        equal("whether the gate is open", &false, &self.tracker.gate().is_open())
+    }
+
+    /// The gate opens last of all, so this is a wait.
+    pub(crate) async fn gate_opens(&self) -> Outcome {
+        let gate = self.tracker.gate();
+        self.clock.within("the gate to open", self.clock.patience, gate.enter()).await.map(drop)
     }
 
     #[track_caller]

@@ -99,17 +99,20 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
             return Ok(Exit::Failure);
         }
     };
+    perform(&log, &mut *show, out).await
+}
+
+async fn perform(log: &DemoLog, show: &mut dyn Show, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
     show.begin(out, &log.describe())?;
     let (recorder, entries) = Recorder::new();
-    let played = play_and_show(&log, recorder, entries, &mut *show, out).await;
-    drop(log);
-    let (record, trouble) = played?;
+    let (record, trouble) = play_and_show(log, recorder, entries, show, out).await?;
     let took = record.last().map_or(Duration::ZERO, |last| last.at);
     let outcome = Outcome { judgement: judge(&record), trouble, took };
     show.end(out, &outcome)?;
     Ok(if outcome.is_good() { Exit::Success } else { Exit::Failure })
 }
 
+/// The record of the run, and what kept it from its end.
 async fn play_and_show(
     log: &DemoLog,
     recorder: Recorder,
@@ -137,3 +140,6 @@ async fn play_and_show(
     let late = |_elapsed| Trouble::Late { what: "the end of the demo".to_owned(), limit: LIMIT };
     Ok((record, played.map_err(late).flatten().err()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,13 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
+mod commit_order;
+mod crash;
+mod group;
+mod load;
 mod lost;
 mod outage;
+mod position;
+mod primary;
 mod ready_commit;
 mod session;
 mod sink;
@@ -48,11 +54,17 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
     let modules = [
         sink::list(),
         source::list(),
+        position::list(),
         session::list(),
+        group::list(),
         lost::list(),
         outage::list(),
-        ready_commit::list(),
+        load::list(),
+        primary::list(),
         tracker::list(),
+        ready_commit::list(),
+        commit_order::list(),
+        crash::list(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -1,16 +1,14 @@
-//! T2, T3 and T4 over the transport: the position moves when the application is Ready, and only then.
+//! T3 and T4 over the transport: the position moves when the application is Ready, and only then.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use backup_tracker::BackupState::{BackingUp, Ready, Starting};
-use backup_tracker::{BackupTransition, CommitOrder, Event};
-use tokio::sync::Notify;
+use backup_tracker::{BackupTransition, Event};
 
 use super::cases;
 use crate::bench::{Bench, Outcome, ensure, equal};
 use crate::harness::Lane;
-use crate::scene::{LIFE, OWN, event, hang, noise, step};
+use crate::scene::{LIFE, OWN, event, noise, step};
 
 cases! {
     nothing_is_committed_before_the_first_ready: T3 T4;
@@ -19,15 +17,13 @@ cases! {
     a_restart_in_the_middle_of_an_operation_sees_it_at_once_behind_1200_events_of_others: T3 S3 S11;
     a_restart_after_ready_is_ready_at_once_and_calls_no_listener: T4;
     closing_a_secondary_in_the_middle_of_an_operation_commits_nothing: T3 S7;
-    the_position_moves_before_the_listeners_of_ready: T2;
-    the_position_moves_after_the_listeners_of_ready_if_asked: T2;
     others_events_are_not_committed_while_an_operation_runs: T3;
     others_events_are_committed_while_ready: T3;
     a_second_group_has_a_position_of_its_own: T3 S9;
     two_replicas_of_a_group_both_follow_and_share_the_position: T3 S9;
 }
 
-fn life() -> Vec<BackupTransition> {
+pub(super) fn life() -> Vec<BackupTransition> {
     LIFE.iter().map(|(from, to)| step(OWN, *from, *to)).collect()
 }
 
@@ -86,7 +82,10 @@ async fn a_restart_at_every_point_sees_the_running_operation_again_and_nothing_e
         secondary.told_all(again, true).await?;
         secondary.synced().await?;
         secondary.is_in(before.last().map_or(Starting, |step| step.to))?;
-        secondary.gate_is_open(!before.last().is_some_and(|step| step.to.is_operation()))?;
+        match before.last() {
+            Some(step) if step.to.is_operation() => secondary.gate_is_shut()?,
+            _ => secondary.gate_opens().await?,
+        }
         if let Some(next) = after.first() {
             bench.send(&among_others(next)).await?;
             secondary.told_all(std::slice::from_ref(next), false).await?;
@@ -138,11 +137,11 @@ async fn a_restart_in_the_middle_of_an_operation_sees_it_at_once_behind_1200_eve
     for _ in 0..3 {
         secondary.kill().await?;
         secondary = bench.secondary("g").await?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         secondary.told_all(std::slice::from_ref(&begins), true).await?;
         secondary.synced().await?;
         secondary.is_in(BackingUp)?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         secondary.counted("events of others", 1200, |stats| stats.other_application)?;
     }
     bench.announce(std::slice::from_ref(&ends)).await?;
@@ -164,7 +163,7 @@ async fn a_restart_after_ready_is_ready_at_once_and_calls_no_listener<L: Lane>(b
         // Before anything is read.
         secondary.is_in(Ready)?;
         secondary.synced().await?;
-        secondary.gate_is_open(true)?;
+        secondary.gate_opens().await?;
         secondary.told_nothing().await?;
         secondary.counted("applied steps", 0, |stats| stats.applied)?;
     }
@@ -180,78 +179,10 @@ async fn closing_a_secondary_in_the_middle_of_an_operation_commits_nothing<L: La
         let mut secondary = bench.secondary("g").await?;
         secondary.told_all(&life[usize::from(round > 0)..2], true).await?;
         bench.clock.succeeds("closing a secondary", secondary.tracker.close()).await?;
-        secondary.gate_is_open(false)?;
+        secondary.gate_is_shut()?;
         equal("the first step at the position", &Some(1), &bench.position("g", &life).await?)?;
     }
     Ok(())
-}
-
-async fn the_position_moves_before_the_listeners_of_ready<L: Lane>(bench: Bench<L>) -> Outcome {
-    let life = life();
-    bench.announce(&life[..3]).await?;
-    // The listener of the first Ready never returns, and then the process dies.
-    for ready in [0, 2] {
-        let begun = Arc::new(Notify::new());
-        let begins = Arc::clone(&begun);
-        let secondary = bench
-            .secondary_with("g", |builder| {
-                builder.on_change_async(move |change, _| {
-                    let hanging = (change.transition.to == Ready).then(|| hang(&begins));
-                    async move {
-                        if let Some(hanging) = hanging {
-                            hanging.await;
-                        }
-                    }
-                })
-            })
-            .await?;
-        let what = "the listener to be called";
-        bench.clock.within(what, bench.clock.patience, begun.notified()).await?;
-        secondary.kill().await?;
-        let first = bench.position("g", &life).await?;
-        // By the time it was called, its own Ready was committed; a later one may have been by now.
-        ensure(
-            first.is_none_or(|first| first > ready),
-            format_args!("a position behind step {ready}, which led to Ready"),
-            format_args!("it is at step {first:?}"),
-        )?;
-        let secondary = bench.secondary("g").await?;
-        secondary.is_in(Ready)?;
-        secondary.kill().await?;
-        if first.is_none() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn the_position_moves_after_the_listeners_of_ready_if_asked<L: Lane>(bench: Bench<L>) -> Outcome {
-    let life = life();
-    bench.announce(&life[..1]).await?;
-    let order = CommitOrder::ListenersFirst;
-    // A listener of Ready that dies sees the same event again after each restart.
-    for _ in 0..3 {
-        let begun = Arc::new(Notify::new());
-        let begins = Arc::clone(&begun);
-        let hanging = bench
-            .secondary_with("g", |builder| {
-                builder.commit_order(order).on_change_async(move |_, _| hang(&begins))
-            })
-            .await?;
-        let what = "the listener to be called again";
-        bench.clock.within(what, bench.clock.patience, begun.notified()).await?;
-        hanging.counted("commits", 0, |stats| stats.commits)?;
-        hanging.kill().await?;
-        equal("the first step at the position", &Some(0), &bench.position("g", &life).await?)?;
-    }
-    // One that returns does not.
-    let mut returning = bench.secondary_with("g", |builder| builder.commit_order(order)).await?;
-    returning.told_all(&life[..1], true).await?;
-    bench.until("a commit after the listener", || returning.tracker.stats().commits > 0).await?;
-    returning.kill().await?;
-    let mut next = bench.secondary_with("g", |builder| builder.commit_order(order)).await?;
-    next.is_in(Ready)?;
-    next.told_nothing().await
 }
 
 async fn others_events_are_not_committed_while_an_operation_runs<L: Lane>(bench: Bench<L>) -> Outcome {

@@ -29,7 +29,7 @@ pub(super) struct Status {
 impl Board {
     pub(super) fn new(state: BackupState, synced: bool, gate_open: bool) -> Self {
         let gate = WorkGate::new();
-        gate.set(gate_open);
+        gate.turn(gate_open);
         Self {
             state: AtomicU8::new(state as u8),
             states: watch::Sender::new(state),
@@ -64,7 +64,8 @@ impl Board {
         }
     }
 
-    /// The gate moves first when it shuts and last when it opens: who sees an operation's state finds the gate shut.
+    /// The gate shuts before anything else shows, and opens before anybody is woken: who is told of an operation finds it
+    /// shut, and who is told of its end, or of being synced, finds it open.
     pub(super) fn publish(
         &self,
         state: BackupState,
@@ -73,17 +74,17 @@ impl Board {
         gate_open: bool,
     ) {
         if !gate_open {
-            self.gate.set(false);
+            self.gate.shut();
         }
         self.state.store(state as u8, Ordering::SeqCst);
+        if gate_open {
+            self.gate.open();
+        }
         self.status.send_modify(|status| {
             status.last = last;
             status.synced = synced;
         });
         self.states.send_replace(state);
-        if gate_open {
-            self.gate.set(true);
-        }
     }
 
     pub(super) fn troubled(&self, error: Error) {

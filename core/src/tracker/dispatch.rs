@@ -55,6 +55,10 @@ impl Dispatcher {
         self.task.as_ref().map(JoinHandle::abort_handle)
     }
 
+    pub(super) const fn has_listeners(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Queues the change. Never waits: a listener may be waiting for the driver meanwhile.
     pub(super) fn notify(&self, change: Change) -> Done {
         let (done, receiver) = oneshot::channel();
@@ -76,6 +80,7 @@ impl Dispatcher {
         drop(self.queue);
         if let Some(task) = self.task
             && let Err(end) = task.await
+            && !end.is_cancelled()
         {
             error!(error = %end, "the task that calls the listeners ended early");
         }

@@ -298,7 +298,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         self
     }
 
-    /// The tracker. It follows on the current Tokio runtime from now on.
+    /// The tracker. It follows on the current Tokio runtime from now on, inside the current `tracing` span.
     ///
     /// # Errors
     ///
@@ -330,9 +330,11 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             move || Some(SecondaryBackupTracker { inner: listeners_inner.clone(), _life: None }),
             counters.listener_failures.clone(),
         );
-        let mut tasks: Vec<_> = dispatcher.abort_handle().into_iter().collect();
+        let calls = dispatcher.abort_handle();
         let follower = Follower::new(self.source, machine, board, dispatcher, counters, self.retry);
-        tasks.push(runtime.spawn(follower.run(close).in_current_span()).abort_handle());
+        let following = runtime.spawn(follower.run(close).in_current_span()).abort_handle();
+        // The following first: it is not to see its listeners end before it.
+        let tasks = std::iter::once(following).chain(calls).collect();
         Ok(SecondaryBackupTracker { inner, _life: Some(Arc::new(Life(tasks))) })
     }
 }

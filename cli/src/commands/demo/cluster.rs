@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use backup_tracker_kafka::rdkafka::error::KafkaResult;
 use backup_tracker_kafka::rdkafka::mocking::MockCluster;
@@ -10,7 +11,10 @@ use tokio::sync::oneshot;
 
 use super::trouble::Trouble;
 
-/// A cluster of one broker. It ends when this is dropped.
+/// For how long it outlives its handle: clients close in the background, and would complain if it were gone.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A cluster of one broker. It ends soon after this is dropped.
 ///
 /// It lives on a thread of its own: its handle must not leave the thread that made it, and nobody needs to wait for its end.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ impl Cluster {
                 let _nobody_waits = started.send(Ok(cluster.bootstrap_servers()));
                 // The only message is that the sender is gone.
                 let _gone = end.recv();
+                std::thread::sleep(GRACE);
             }
             Err(error) => {
                 let _nobody_waits = started.send(Err(error));

@@ -3,9 +3,9 @@
 use std::future::{Future, ready};
 use std::time::Duration;
 
-use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
+use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker, RetryPolicy};
 use tokio::time::{sleep, timeout};
-use tokio::{join, try_join};
+use tokio::try_join;
 
 use super::broker::DemoLog;
 use super::cast::{APPLICATION, Who};
@@ -31,6 +31,9 @@ const HEARING_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long to look at the end for what should not come: anything twice.
 const AFTERMATH: Duration = Duration::from_millis(100);
+
+/// For how long an announcement that fails is tried again: nobody waits for a demo as for a real backup.
+const ANNOUNCING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Plays it. What became of it is in the record; an error means that it did not come to its end.
 pub(super) async fn play(log: &DemoLog, recorder: &Recorder) -> Result<(), Trouble> {
@@ -80,10 +83,11 @@ pub(super) async fn play(log: &DemoLog, recorder: &Recorder) -> Result<(), Troub
 
 async fn open_primary(log: &DemoLog, recorder: &Recorder) -> Result<PrimaryBackupTracker, Trouble> {
     let sink = within("the sink of orders", log.sink()).await??;
-    recorder.add(Who::Orders, What::Opened);
+    recorder.add(Who::Orders, What::Opened(BackupState::Starting));
     let recorder = recorder.clone();
-    let primary =
-        PrimaryBackupTracker::builder(APPLICATION, sink).on_change_async(move |change, _primary| {
+    let primary = PrimaryBackupTracker::builder(APPLICATION, sink)
+        .retry(RetryPolicy::new().give_up_after(ANNOUNCING_LIMIT))
+        .on_change_async(move |change, _primary| {
             recorder.add(Who::Orders, What::Announced(change.transition));
             ready(())
         });
@@ -107,13 +111,13 @@ async fn operation<T: Send>(
 }
 
 async fn everybody_pauses([one, two, three]: [&Session; 3]) -> Result<(), Trouble> {
-    let all = async { join!(one.paused(), two.paused(), three.paused()) };
-    within("every secondary to pause", all).await.map(drop)
+    let all = async { try_join!(one.pauses(), two.pauses(), three.pauses()) };
+    within("every secondary to pause", all).await?.map(drop)
 }
 
 async fn everybody_works([one, two, three]: [&Session; 3]) -> Result<(), Trouble> {
-    let all = async { join!(one.works(), two.works(), three.works()) };
-    within("every secondary to work", all).await.map(drop)
+    let all = async { try_join!(one.works(), two.works(), three.works()) };
+    within("every secondary to work", all).await?.map(drop)
 }
 
 async fn end(
@@ -122,9 +126,9 @@ async fn end(
     [one, two, three]: [Session; 3],
 ) -> Result<(), Trouble> {
     if let Some(last) = primary.last_transition() {
-        let all = async { join!(one.has_heard(last.id), two.has_heard(last.id), three.has_heard(last.id)) };
-        // In vain or not: the verdict finds what is missing.
-        drop(timeout(HEARING_LIMIT, all).await);
+        let all = async { try_join!(one.hears(last.id), two.hears(last.id), three.hears(last.id)) };
+        // In vain is not an error here: the verdict finds what is missing.
+        timeout(HEARING_LIMIT, all).await.map_or(Ok(()), |heard| heard.map(drop))?;
     }
     sleep(AFTERMATH).await;
     within("the secondaries to close", async { try_join!(one.close(), two.close(), three.close()) })

@@ -1,9 +1,10 @@
 //! One life of a secondary: a tracker, some work behind its gate, and a record of all that it sees.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backup_tracker::{BackupState, SecondaryBackupTracker, WorkGate};
+use backup_tracker::{BackupState, EventSource, SecondaryBackupTracker, WorkGate};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -33,7 +34,8 @@ impl Session {
     /// Starts the service, and returns when it has caught up with the log.
     pub(super) async fn open(who: Who, log: &DemoLog, recorder: &Recorder) -> Result<Self, Trouble> {
         let source = log.source(who.name()).await?;
-        recorder.add(who, What::Opened);
+        let state = if source.resumed() { BackupState::Ready } else { BackupState::Starting };
+        recorder.add(who, What::Opened(state));
         let (finished, all_finished) = watch::channel(None);
         let sign = Arc::new(Sign { who, recorder: recorder.clone(), shown: Mutex::new(None) });
         let (listener_sign, listener_recorder) = (sign.clone(), recorder.clone());
@@ -65,24 +67,37 @@ impl Session {
     }
 
     /// Waits until the gate is shut and nothing runs behind it.
-    pub(super) async fn paused(&self) {
-        self.tracker.gate().drained().await;
-        // What counts is the gate; this only lets the record say so first. An error means that nobody records any more.
-        drop(self.paused.clone().wait_for(|paused| *paused).await);
-    }
-
-    /// Waits until its listener has returned from this transition.
-    pub(super) async fn has_heard(&self, id: Uuid) {
-        // An error means that it will hear nothing more; the verdict says what it lacks.
-        drop(self.finished.clone().wait_for(|newest| *newest == Some(id)).await);
+    pub(super) async fn pauses(&self) -> Result<(), Trouble> {
+        self.unless_it_stops(async {
+            self.tracker.gate().drained().await;
+            // What counts is the gate; this only lets the record say so first. An error means that nobody records any more.
+            drop(self.paused.clone().wait_for(|paused| *paused).await);
+        })
+        .await
     }
 
     /// Waits until it has finished a piece of work that was not finished before.
-    pub(super) async fn works(&self) {
+    pub(super) async fn works(&self) -> Result<(), Trouble> {
         let mut pieces = self.pieces.clone();
         pieces.mark_unchanged();
         // An error means that it will not work again; the verdict says so.
-        drop(pieces.changed().await);
+        self.unless_it_stops(async { drop(pieces.changed().await) }).await
+    }
+
+    /// Waits until its listener has returned from this transition.
+    pub(super) async fn hears(&self, id: Uuid) -> Result<(), Trouble> {
+        let mut finished = self.finished.clone();
+        // An error means that it will hear nothing more; the verdict says what it lacks.
+        self.unless_it_stops(async { drop(finished.wait_for(|newest| *newest == Some(id)).await) }).await
+    }
+
+    /// A secondary that has stopped keeps its gate shut for good, so that some waits would never end.
+    async fn unless_it_stops(&self, wait: impl Future<Output = ()> + Send) -> Result<(), Trouble> {
+        tokio::select! {
+            biased;
+            end = self.tracker.closed() => Err(Trouble::Stopped { who: self.who, error: end.err() }),
+            () = wait => Ok(()),
+        }
     }
 
     /// Ends it as a crash would: without a word to anybody.

@@ -17,6 +17,9 @@ pub(super) fn write(out: &mut (dyn Write + Send), outcome: &Outcome) -> io::Resu
         row(out, verdict)?;
     }
     writeln!(out)?;
+    if let Some(trouble) = &outcome.trouble {
+        writeln!(out, "{BAD}✘ the demo did not come to its end: {trouble}{BAD:#}")?;
+    }
     for finding in &judgement.findings {
         writeln!(out, "{BAD}✘ the run: {finding}{BAD:#}")?;
     }
@@ -24,9 +27,6 @@ pub(super) fn write(out: &mut (dyn Write + Send), outcome: &Outcome) -> io::Resu
         for finding in &verdict.findings {
             writeln!(out, "{BAD}✘ {}: {finding}{BAD:#}", verdict.who)?;
         }
-    }
-    if let Some(trouble) = &outcome.trouble {
-        writeln!(out, "{BAD}✘ the demo did not come to its end: {trouble}{BAD:#}")?;
     }
     let (announced, seconds) = (judgement.announced, outcome.took.as_secs_f64());
     let (style, mark, words) = if outcome.is_good() {
@@ -42,7 +42,8 @@ fn row(out: &mut (dyn Write + Send), verdict: &Verdict) -> io::Result<()> {
         verdict.tallies.iter().map(|tally| format!("{} of {}", tally.seen, tally.expected)).collect();
     let replays: usize = verdict.tallies.iter().map(|tally| tally.replays).sum();
     let pause = verdict.slowest_pause.map_or("never".to_owned(), |pause| format!("{} ms", pause.as_millis()));
-    let (style, word) = if verdict.is_good() { (GOOD, "✔ as it should") } else { (BAD, "✘ wrong") };
+    let (style, word) =
+        if verdict.is_good() { (GOOD, "✔ as it should be") } else { (BAD, "✘ wrong, see below") };
     writeln!(
         out,
         "{:<9} {:<16} {replays:>7}  {pause:>13}  {:>14}   {style}{word}{style:#}",

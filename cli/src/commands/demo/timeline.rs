@@ -14,10 +14,8 @@ use super::{Outcome, Show, summary};
 /// How wide a column is, without the space that follows it.
 const WIDTH: usize = 11;
 
-const LEGEND: &str = "\
-●  works                          ◐  its gate is shut, it finishes what it has begun
-■  paused: nothing runs           …  its listener is at work
-×  down";
+const LEGEND: &str =
+    "● works   ◐ gate shut, finishes its work   ■ paused, nothing runs   … listener at work   × down";
 
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -53,13 +51,11 @@ impl Show for Timeline {
             writeln!(out, "  {BOLD}{who:<8}{BOLD:#} {}", who.role())?;
         }
         writeln!(out)?;
-        for line in LEGEND.lines() {
-            writeln!(out, "  {DIM}{line}{DIM:#}")?;
-        }
+        writeln!(out, "  {DIM}{LEGEND}{DIM:#}")?;
         writeln!(out)?;
         write!(out, "{BOLD}{:>6}  ", "ms")?;
         for who in Who::ALL {
-            write!(out, "{who:<WIDTH$} ")?;
+            write!(out, " {who:<WIDTH$}")?;
         }
         writeln!(out, " what happens{BOLD:#}")
     }
@@ -91,10 +87,9 @@ impl Timeline {
 impl Service {
     fn follow(&mut self, what: &What) {
         match what {
-            What::Opened => {
+            What::Opened(state) => {
                 let sessions = self.sessions + 1;
-                *self =
-                    Self { life: Life::Up, state: Some(BackupState::Starting), sessions, ..Self::default() };
+                *self = Self { life: Life::Up, state: Some(*state), sessions, ..Self::default() };
             }
             What::Synced => self.synced = true,
             What::Announced(transition) => self.state = Some(transition.to),
@@ -118,8 +113,8 @@ impl Service {
     fn cell(&self, who: Who) -> (Style, String) {
         let state = match self.life {
             Life::NotYet => return (Style::new(), String::new()),
-            Life::Killed => return (DOWN, "× down".to_owned()),
-            Life::Closed => return (DIM, "closed".to_owned()),
+            Life::Killed => return (DOWN, " × down".to_owned()),
+            Life::Closed => return (DIM, " closed".to_owned()),
             Life::Up => self.state.unwrap_or(BackupState::Starting),
         };
         let word = match state {
@@ -135,7 +130,7 @@ impl Service {
             false => '●',
         };
         let listens = self.listening > 0 && !who.listener_time().is_zero();
-        (of_state(state), format!("{mark} {word}{}", if listens { "…" } else { "" }))
+        (of_state(state), format!(" {mark} {word}{}", if listens { "…" } else { "" }))
     }
 }
 
@@ -144,8 +139,8 @@ fn words(entry: &Entry, service: &Service) -> Option<(Style, String)> {
     let who = entry.who;
     let plain = |words: String| Some((Style::new(), words));
     match &entry.what {
-        What::Opened if service.sessions > 1 => Some((BOLD, format!("{who} is started again"))),
-        What::Opened if who == Who::Orders => plain(format!("{who} is up")),
+        What::Opened(_) if service.sessions > 1 => Some((BOLD, format!("{who} is started again"))),
+        What::Opened(_) if who == Who::Orders => plain(format!("{who} is up")),
         What::Synced if service.sessions == 1 => plain(format!("{who} is up, and works")),
         What::Announcing(state) => Some((BOLD, format!("{who} announces {state}"))),
         What::Told(told) if told.replay => {

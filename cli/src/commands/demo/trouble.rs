@@ -8,6 +8,8 @@ use backup_tracker::{Error, WorkError};
 use backup_tracker_kafka::rdkafka::error::KafkaError;
 use tokio::time::timeout;
 
+use super::cast::Who;
+
 /// How long a single step may take.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -19,6 +21,8 @@ pub(super) enum Trouble {
     Broker(#[source] KafkaError),
     #[error("the broker's thread did not start: {0}")]
     Thread(#[source] io::Error),
+    #[error("{who} stopped following: {}", error.as_ref().map_or("it was closed".to_owned(), Error::to_string))]
+    Stopped { who: Who, error: Option<Error> },
     #[error("waited {limit:?} in vain for {what}")]
     Late { what: String, limit: Duration },
 }
@@ -26,7 +30,8 @@ pub(super) enum Trouble {
 impl<T> From<WorkError<T, Self>> for Trouble {
     fn from(error: WorkError<T, Self>) -> Self {
         match error {
-            WorkError::Work(trouble) => trouble,
+            // The work's own trouble came first.
+            WorkError::Work(trouble) | WorkError::EndNotAnnounced { outcome: Err(trouble), .. } => trouble,
             WorkError::NotBegun(error) | WorkError::EndNotAnnounced { error, .. } => Self::Tracker(error),
         }
     }
