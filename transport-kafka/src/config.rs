@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use backup_tracker::{Error, ErrorKind, Result};
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -135,18 +135,6 @@ impl fmt::Debug for Kafka {
             .field("create_topic", &self.create)
             .finish()
     }
-}
-
-/// Where a group starts that has no position yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StartAt {
-    /// At the first record that the topic holds. The default: a secondary that comes late still learns of an operation that
-    /// is running.
-    #[default]
-    Earliest,
-    /// Behind the last record that the topic holds at opening.
-    Latest,
 }
 
 /// Settings of a [`KafkaSink`].

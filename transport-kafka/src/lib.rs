@@ -79,7 +79,7 @@
 //!
 //! Where the log does not hold the position any more, the session says [`Lost`](backup_tracker::ErrorKind::Lost) once and goes on
 //! at the earliest record of those partitions alone. A broker deletes a group's offsets together with the topic: after a topic was
-//! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`] says.
+//! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
 //!
 //! # Limits
 //!
@@ -135,7 +135,7 @@ mod source;
 
 pub use config::{
     DEFAULT_OPEN_TIMEOUT, DEFAULT_PARTITION_REFRESH, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, Kafka,
-    KafkaSinkBuilder, KafkaSourceBuilder, StartAt,
+    KafkaSinkBuilder, KafkaSourceBuilder,
 };
 pub use partition::partition_for;
 pub use properties::CreateTopic;

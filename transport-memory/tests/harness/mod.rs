@@ -4,9 +4,9 @@ mod link;
 
 use std::time::Duration;
 
-use backup_tracker::Result;
-use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
-use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource, StartAt};
+use backup_tracker::{Result, StartAt};
+use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, RawRecord};
+use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource};
 use link::{Link, Linked, State};
 use uuid::Uuid;
 
@@ -50,11 +50,7 @@ impl Lane for MemoryLane {
         self.link.open(|| Ok(self.log.sink())).await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<Self::Source> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
+    async fn source(&self, group: &str, start: StartAt) -> Result<Self::Source> {
         self.link.open(|| self.log.source_from(start, group)).await
     }
 
