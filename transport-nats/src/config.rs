@@ -1,0 +1,369 @@
+//! What a user sets before opening a sink or a source.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::{ConnectOptions, ServerAddr};
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use tokio::time::{Instant, timeout_at};
+
+use crate::create::CreateStream;
+use crate::error::Place;
+use crate::link::Link;
+use crate::sink::NatsSink;
+use crate::source::NatsSource;
+use crate::subject::{MAX_SUBJECT_BYTES, check_name, check_topic, name_of, token_of};
+
+/// How long opening may take unless [`Nats::open_timeout`] says otherwise: 10 s.
+pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a send may take unless [`NatsSinkBuilder::send_timeout`] says otherwise: 10 s.
+pub const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a commit, or a count of what remains, may take unless [`NatsSourceBuilder::request_timeout`] says otherwise:
+/// 10 s.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the server says that it is there while nothing comes, unless [`NatsSourceBuilder::heartbeat`] says otherwise:
+/// every 5 s.
+pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(5);
+/// How often the client asks a server on an idle connection whether it is there, unless [`Nats::connect_options`] says
+/// otherwise: every 10 s. The third question without an answer ends the connection.
+pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A topic on NATS JetStream: where sinks write and sources read.
+///
+/// Nothing is checked and nothing is connected before a builder's `open`.
+#[derive(Clone)]
+pub struct Nats {
+    servers: String,
+    pub(crate) topic: String,
+    stream: Option<String>,
+    bucket: Option<String>,
+    options: ConnectOptions,
+    credentials: Option<PathBuf>,
+    open_timeout: Duration,
+    pub(crate) create: Option<CreateStream>,
+}
+
+impl Nats {
+    /// The topic on these servers (`host:port`, `nats://host:port` or `tls://host:port`, separated by commas).
+    ///
+    /// The topic is the beginning of a subject: parts without blanks, `*` and `>`, separated by `.`.
+    pub fn new(servers: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self {
+            servers: servers.into(),
+            topic: topic.into(),
+            stream: None,
+            bucket: None,
+            options: ConnectOptions::new().name("backup-tracker").ping_interval(DEFAULT_PING_INTERVAL),
+            credentials: None,
+            open_timeout: DEFAULT_OPEN_TIMEOUT,
+            create: None,
+        }
+    }
+
+    /// The client library's own options, whole, in place of those of this crate. Options that are set after this one apply
+    /// on top of them.
+    ///
+    /// The event callback and the delays of reconnections are this crate's all the same. Set no limit of reconnections.
+    #[must_use]
+    pub fn connect_options(mut self, options: ConnectOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    fn options(mut self, change: impl FnOnce(ConnectOptions) -> ConnectOptions) -> Self {
+        self.options = change(self.options);
+        self
+    }
+
+    /// Signs in with user and password.
+    #[must_use]
+    pub fn user_and_password(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.options(|options| options.user_and_password(user.into(), password.into()))
+    }
+
+    /// Signs in with a token.
+    #[must_use]
+    pub fn token(self, token: impl Into<String>) -> Self {
+        self.options(|options| options.token(token.into()))
+    }
+
+    /// Signs in with a credentials file (`.creds`: a JWT and the seed of its key). It is read at every opening.
+    #[must_use]
+    pub fn credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.credentials = Some(path.into());
+        self
+    }
+
+    /// Insists on TLS, also where the server would do without.
+    #[must_use]
+    pub fn require_tls(self) -> Self {
+        self.options(|options| options.require_tls(true))
+    }
+
+    /// Trusts the authorities in this PEM file, besides those of the system.
+    #[must_use]
+    pub fn root_certificates(self, path: impl Into<PathBuf>) -> Self {
+        self.options(|options| options.add_root_certificates(path.into()))
+    }
+
+    /// Shows the server this certificate, for TLS on both sides. Both are PEM files.
+    #[must_use]
+    pub fn client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.options(|options| options.add_client_certificate(certificate.into(), key.into()))
+    }
+
+    /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
+    /// [`DEFAULT_OPEN_TIMEOUT`] unless set.
+    #[must_use]
+    pub const fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// The stream that stores the topic. The topic's name unless set, with `_` for what is no ASCII letter, digit or `-`.
+    #[must_use]
+    pub fn stream(mut self, name: impl Into<String>) -> Self {
+        self.stream = Some(name.into());
+        self
+    }
+
+    /// The key-value bucket with the groups' positions. The topic's name and `_positions` unless set, made plain like the
+    /// stream's. Several topics may share one.
+    #[must_use]
+    pub fn positions_bucket(mut self, name: impl Into<String>) -> Self {
+        self.bucket = Some(name.into());
+        self
+    }
+
+    /// Creates the stream, and for a source the bucket, when opening finds that they do not exist. Without it opening fails
+    /// as [`NotFound`](backup_tracker::ErrorKind::NotFound). What exists is left as it is.
+    #[must_use]
+    pub fn create_stream(mut self, create: CreateStream) -> Self {
+        self.create = Some(create);
+        self
+    }
+
+    /// A builder of the writing half.
+    pub fn sink(&self) -> NatsSinkBuilder {
+        NatsSinkBuilder { nats: self.clone(), send_timeout: DEFAULT_SEND_TIMEOUT }
+    }
+
+    /// A builder of the reading half, with the position of this group.
+    ///
+    /// Give every secondary a group of its own; its replicas share it.
+    pub fn source(&self, group: impl Into<String>) -> NatsSourceBuilder {
+        NatsSourceBuilder {
+            nats: self.clone(),
+            group: group.into(),
+            start: StartAt::default(),
+            application: None,
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            heartbeat: DEFAULT_HEARTBEAT,
+        }
+    }
+
+    pub(crate) fn stream_name(&self) -> String {
+        self.stream.clone().unwrap_or_else(|| name_of(&self.topic))
+    }
+
+    pub(crate) fn bucket_name(&self) -> String {
+        self.bucket.clone().unwrap_or_else(|| format!("{}_positions", name_of(&self.topic)))
+    }
+
+    fn check(&self) -> Result<()> {
+        check_topic(&self.topic)?;
+        check_name("stream", &self.stream_name())?;
+        not_zero("open timeout", self.open_timeout)?;
+        self.create.as_ref().map_or(Ok(()), CreateStream::check)
+    }
+
+    fn addresses(&self) -> Result<Vec<ServerAddr>> {
+        let servers = self.servers.split(',').map(str::trim).filter(|server| !server.is_empty());
+        // Neither the address nor the cause is repeated: there may be a password in it.
+        let parse = |server: &str| {
+            server.parse::<ServerAddr>().map_err(|_| Error::config("servers", "one of them is no address"))
+        };
+        let servers = servers.map(parse).collect::<Result<Vec<_>>>()?;
+        if servers.is_empty() {
+            return Err(Error::config("servers", "there is none"));
+        }
+        Ok(servers)
+    }
+
+    async fn connect(&self, place: &Place, operation: &'static str) -> Result<Link> {
+        let servers = self.addresses()?;
+        let mut options = self.options.clone().connection_timeout(self.open_timeout);
+        if let Some(path) = &self.credentials {
+            options = options.credentials_file(path).await.map_err(|error| {
+                Error::config("credentials file", format!("`{}`: {error}", path.display()))
+            })?;
+        }
+        let link = Link::connect(options, servers).await.map_err(|error| place.connect(operation, error))?;
+        match link.unfit() {
+            None => Ok(link),
+            Some(why) => Err(place.error(ErrorKind::Config, operation, why)),
+        }
+    }
+
+    /// Checks the settings and connects.
+    pub(crate) async fn link(&self, place: &Place, operation: &'static str, deadline: Instant) -> Result<Link> {
+        self.check()?;
+        timeout_at(deadline, self.connect(place, operation)).await.map_err(|_| {
+            let message = format!("no server answered within {:?}", self.open_timeout);
+            place.error(ErrorKind::Unavailable, operation, message)
+        })?
+    }
+
+    /// Until when an opening that begins now may take.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.open_timeout
+    }
+}
+
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An address may hold user and password.
+        let servers: Vec<&str> =
+            self.servers.split(',').map(|server| server.rsplit('@').next().unwrap_or(server)).collect();
+        f.debug_struct("Nats")
+            .field("servers", &servers)
+            .field("topic", &self.topic)
+            .field("stream", &self.stream_name())
+            .field("positions_bucket", &self.bucket_name())
+            .field("credentials_file", &self.credentials)
+            .field("open_timeout", &self.open_timeout)
+            .field("create_stream", &self.create)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`NatsSink`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct NatsSinkBuilder {
+    pub(crate) nats: Nats,
+    pub(crate) send_timeout: Duration,
+}
+
+impl NatsSinkBuilder {
+    /// How long a send may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
+    /// [`DEFAULT_SEND_TIMEOUT`] unless set.
+    pub const fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings, connects, and looks for the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up; what was connected is disconnected in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](backup_tracker::ErrorKind::Config) naming the wrong setting, a server that is too old, or a stream that
+    /// will not do; [`NotFound`](backup_tracker::ErrorKind::NotFound) without the stream;
+    /// [`Denied`](backup_tracker::ErrorKind::Denied); and [`Unavailable`](backup_tracker::ErrorKind::Unavailable) when no
+    /// server can be reached or the time is over.
+    pub async fn open(self) -> Result<NatsSink> {
+        not_zero("send timeout", self.send_timeout)?;
+        // The client's futures are large, and would be part of every future that contains this one.
+        Box::pin(NatsSink::open(self)).await
+    }
+}
+
+/// Settings of a [`NatsSource`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct NatsSourceBuilder {
+    pub(crate) nats: Nats,
+    pub(crate) group: String,
+    pub(crate) start: StartAt,
+    pub(crate) application: Option<String>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) heartbeat: Duration,
+}
+
+impl NatsSourceBuilder {
+    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
+    /// has one.
+    pub const fn start(mut self, start: StartAt) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Reads only what is under the subject of this application, so that others' events never travel here. All of the
+    /// topic unless set.
+    ///
+    /// Use a group of its own for it, and never one with and without. See the crate's *Limits* for what it costs.
+    pub fn only_application(mut self, application: impl Into<String>) -> Self {
+        self.application = Some(application.into());
+        self
+    }
+
+    /// How long a commit, or a count of what remains, may take before it fails as
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_REQUEST_TIMEOUT`] unless set.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How often the server says that it is there while nothing comes; [`DEFAULT_HEARTBEAT`] unless set. A server that was
+    /// not heard for two and a half times as long counts as gone. At least 100 ms.
+    pub const fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// Checks the settings, connects, looks for the stream and the bucket, finds the group's position or fixes its start,
+    /// makes sure that it can be written, and begins to read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up; what was connected is disconnected in the background. A new group's start may be fixed
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`NatsSinkBuilder::open`], with the bucket besides the stream; and
+    /// [`Corrupt`](backup_tracker::ErrorKind::Corrupt) when the group's key holds something else than a position.
+    pub async fn open(self) -> Result<NatsSource> {
+        not_blank("group", &self.group)?;
+        not_zero("request timeout", self.request_timeout)?;
+        check_name("positions bucket", &self.nats.bucket_name())?;
+        if self.key().len() > MAX_SUBJECT_BYTES / 2 {
+            return Err(Error::config("group", "topic and group together are too long for a key"));
+        }
+        if let Some(application) = &self.application {
+            not_blank("application", application)?;
+            if token_of(application).len() > MAX_SUBJECT_BYTES / 2 {
+                return Err(Error::config("application", "it is too long for a subject"));
+            }
+        }
+        if self.heartbeat < Duration::from_millis(100) {
+            return Err(Error::config("heartbeat", "it is less than 100 ms"));
+        }
+        // As for the sink.
+        Box::pin(NatsSource::open(self)).await
+    }
+
+    /// The key of the group's position.
+    pub(crate) fn key(&self) -> String {
+        format!("{}.{}", token_of(&self.nats.topic), token_of(&self.group))
+    }
+}
+
+fn not_blank(setting: &str, value: &str) -> Result<()> {
+    if value.trim().is_empty() {
+        return Err(Error::config(setting, "it is blank"));
+    }
+    Ok(())
+}
+
+fn not_zero(setting: &str, value: Duration) -> Result<()> {
+    if value < Duration::from_millis(1) {
+        return Err(Error::config(setting, "it is less than a millisecond"));
+    }
+    Ok(())
+}
