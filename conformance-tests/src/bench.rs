@@ -6,8 +6,9 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backup_tracker::{Error, Event};
+use backup_tracker::{Error, Event, EventSource};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::harness::{Fault, Lane, RawRecord, Start};
 use crate::profile::Profile;
@@ -20,6 +21,9 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 /// How long that may take which has to be prompt: closing, dropping, and a refusal that needs no I/O.
 pub(crate) const PROMPT: Duration = Duration::from_secs(3);
+
+/// Between two attempts, where the clause says that one may ask again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// A failure of the check at the caller's line. The lane's name is added when the case ends.
 #[track_caller]
@@ -47,6 +51,12 @@ pub(crate) fn equal<T: PartialEq + fmt::Debug>(what: &str, expected: &T, seen: &
 #[track_caller]
 pub(crate) fn ensure(holds: bool, expected: impl fmt::Display, seen: impl fmt::Display) -> Outcome {
     if holds { Ok(()) } else { Err(failure(expected, seen)) }
+}
+
+/// Fails unless the error is one that passes.
+#[track_caller]
+pub(crate) fn transient(error: &Error) -> Outcome {
+    ensure(error.is_transient(), "an error of kind Unavailable while the broker is gone", describe(error))
 }
 
 /// Bounded waits, and a note of the one that is going on.
@@ -174,10 +184,22 @@ impl<L: Lane> Bench<L> {
         self.clock.succeeds("appending a raw record", appending).await
     }
 
-    /// Begins a fault.
-    pub(crate) async fn inflict(&self, fault: Fault) -> Outcome {
+    /// Begins the fault, and makes sure that it is real: what has to be confirmed by the broker is not confirmed. The log
+    /// must hold a record.
+    pub(crate) async fn gone(&self, fault: Fault) -> Outcome {
+        let mut probe = self.reader(&format!("probe-{}", Uuid::new_v4())).await?;
+        probe.next().await?;
         let inflicting = self.lane.inflict(fault);
-        self.clock.succeeds(format!("inflicting {fault:?}"), inflicting).await
+        self.clock.succeeds(format!("inflicting {fault:?}"), inflicting).await?;
+        let expected = "a commit to be unconfirmed while the broker is gone";
+        match self.clock.nothing(expected, probe.source.commit()).await {
+            None => {}
+            Some(Err(error)) => transient(&error)?,
+            Some(Ok(())) => return Err(failure(expected, "it was confirmed")),
+        }
+        // How long dropping takes without a broker is the matter of other cases.
+        tokio::task::spawn_blocking(move || drop(probe));
+        Ok(())
     }
 
     /// Ends the fault.

@@ -1,4 +1,106 @@
-//! The suite that certifies a transport of [`backup_tracker`].
+//! The suite that certifies a transport of [`backup_tracker`], ours or anybody's.
+//!
+//! A transport keeps the contract that [`Sink`](backup_tracker::Sink) (K1 to K5) and
+//! [`EventSource`](backup_tracker::EventSource) (S1 to S12) document, and trackers on it keep theirs (T1 to T11). Here is one
+//! named case or more for every clause. The author of a transport writes a [`Harness`], which makes fresh logs, and a
+//! `main` of a line:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use backup_tracker::Result;
+//! use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
+//! use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource, StartAt};
+//!
+//! struct MemoryHarness;
+//!
+//! impl Harness for MemoryHarness {
+//!     type Lane = MemoryLane;
+//!
+//!     fn name(&self) -> &str {
+//!         "memory"
+//!     }
+//!
+//!     fn profile(&self) -> Profile {
+//!         Profile::new(64 * 1024)
+//!             .lacks(Ability::Raw, "not written yet")
+//!             .lacks(Ability::Tombstones, "not written yet")
+//!             .lacks(Ability::Trim, "not written yet")
+//!             .lacks(Ability::Recreate, "not written yet")
+//!             .lacks(Ability::TellsRecreated, "not written yet")
+//!             .lacks(Ability::End, "not written yet")
+//!             .lacks(Ability::Kill, "nothing runs that could be killed")
+//!             .lacks(Ability::BlackHole, "there is no connection that could hang")
+//!     }
+//!
+//!     async fn lane(&self, name: &str, _: Isolation) -> Result<MemoryLane> {
+//!         MemoryLog::with_max_event_bytes(name, 64 * 1024).map(MemoryLane)
+//!     }
+//! }
+//!
+//! struct MemoryLane(MemoryLog);
+//!
+//! impl Lane for MemoryLane {
+//!     type Sink = MemorySink;
+//!     type Source = MemorySource;
+//!
+//!     async fn sink(&self) -> Result<MemorySink> {
+//!         Ok(self.0.sink())
+//!     }
+//!
+//!     async fn source(&self, group: &str, start: Start) -> Result<MemorySource> {
+//!         let start = match start {
+//!             Start::Earliest => StartAt::Earliest,
+//!             Start::Latest => StartAt::Latest,
+//!         };
+//!         self.0.source_from(start, group)
+//!     }
+//!
+//!     async fn inflict(&self, _: Fault) -> Result<()> {
+//!         self.0.set_available(false);
+//!         Ok(())
+//!     }
+//!
+//!     async fn heal(&self) -> Result<()> {
+//!         self.0.set_available(true);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     backup_tracker_conformance::main(MemoryHarness)
+//! }
+//! ```
+//!
+//! It is a test target without the standard harness:
+//!
+//! ```toml
+//! [[test]]
+//! name = "conformance"
+//! harness = false
+//! ```
+//!
+//! and `cargo test --test conformance` runs it, with the usual arguments: a part of a name as a filter, `--exact`, `--list`,
+//! `--test-threads`. A case that fails says what was expected, what was seen, and the name of its lane, under which the log
+//! can still be looked at. A report by clause comes last; a clause that no case has checked shows as such.
+//!
+//! # What a transport may lack
+//!
+//! The [`Profile`] declares it, each [`Ability`] with a reason. Cases that need it show as *ignored*, with the reason; they
+//! never pass. Order, durability, replay, cancel safety and the independence of groups are no abilities, so they cannot be
+//! declared away. Order is only compared within one application, so that a log may be partitioned by it.
+//!
+//! # Faults
+//!
+//! Most of what goes wrong with brokers goes wrong when they are gone. A lane that is asked for with [`Isolation::Own`]
+//! connects through a [`Proxy`], which can cut, black-hole, delay and heal any TCP connection, and, where it can, to a
+//! broker of its own that may be killed and started again. Each case makes sure that its fault is real: what only a broker
+//! can confirm must not be confirmed meanwhile.
+//!
+//! # Who tests the suite
+//!
+//! Deliberately broken transports ([`saboteurs`]), each of which fails the case that names its fault. Run them around your
+//! own harness, too: whoever is caught around the memory transport should be caught around yours.
 
 mod bench;
 mod cases;
@@ -10,6 +112,8 @@ mod proxy;
 mod reader;
 mod report;
 mod run;
+pub mod saboteurs;
+mod scene;
 mod writer;
 
 pub use clause::Clause;
@@ -18,3 +122,7 @@ pub use profile::{Ability, Profile};
 pub use proxy::Proxy;
 pub use report::{CaseReport, Failure, Report, Verdict};
 pub use run::{main, survey};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,13 +12,13 @@ use crate::bench::{Outcome, failure};
 /// Names as users choose them, and as careless code breaks on them.
 pub(crate) const APPLICATIONS: [&str; 5] = ["shop", "Bücherei", "倉庫", "a.b/c:d *>", "shop-2"];
 
-/// Fresh events, the applications taking turns. The payloads are bytes that are no text.
+/// Fresh events, the applications taking turns. The payloads are bytes that are no text, and no transition.
 pub(crate) fn events(applications: &[&str], count: usize) -> Vec<Event> {
     let turns = applications.iter().cycle();
     let numbered = turns.take(count).enumerate();
     numbered
         .map(|(number, application)| {
-            let payload = [&[0x00, 0xff, 0xc3, 0x28], number.to_be_bytes().as_slice()].concat();
+            let payload = [&[0xff, 0xc3, 0x28], number.to_string().as_bytes()].concat();
             Event::new(Uuid::new_v4(), *application, payload)
         })
         .collect()

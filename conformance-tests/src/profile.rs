@@ -111,6 +111,7 @@ impl Profile {
     }
 
     /// How long nothing must come for the suite to believe that nothing comes. It is spent in every case that asks.
+    /// Make it longer than a record takes from one end to the other on a bad day, or a case may pass that should not.
     #[must_use]
     pub const fn with_quiet(mut self, quiet: Duration) -> Self {
         self.quiet = quiet;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use backup_tracker::{Error, Event, EventSource, Record};
 use futures_util::future::poll_fn;
 
-use crate::bench::{Clock, Outcome, PROMPT, describe, equal, failure};
+use crate::bench::{Clock, Outcome, PAUSE, PROMPT, describe, equal, failure};
 use crate::oracle::{Oracle, show};
 
-/// Between two attempts, where the clause says that one may ask again.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What passes between some polls of a future that is about to be dropped.
+const MOMENT: Duration = Duration::from_micros(200);
 
 pub(crate) struct Reader<S> {
     pub(crate) source: S,
@@ -87,10 +87,7 @@ impl<S: EventSource> Reader<S> {
     }
 
     /// As [`next_or_cancel`](Self::next_or_cancel), where an error is no matter.
-    pub(crate) async fn next_or_error(
-        &mut self,
-        polls: usize,
-    ) -> Option<Result<Option<Record>, Error>> {
+    pub(crate) async fn next_or_error(&mut self, polls: usize) -> Option<Result<Option<Record>, Error>> {
         poll_times(self.source.next(), polls).await
     }
 
@@ -108,28 +105,17 @@ impl<S: EventSource> Reader<S> {
                 match source.next().await {
                     Ok(Some(record)) => return Ok(record),
                     Ok(None) => {
-                        return Err(failure(
-                            "a record",
-                            "`next` returned None: the source ended",
-                        ));
+                        return Err(failure("a record", "`next` returned None: the source ended"));
                     }
                     Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
                     Err(error) => {
-                        return Err(failure(
-                            "a record, or Unavailable for a while",
-                            describe(&error),
-                        ));
+                        return Err(failure("a record, or Unavailable for a while", describe(&error)));
                     }
                 }
             }
         };
-        let what = format!(
-            "the next record of group `{}`, the broker being back",
-            self.group
-        );
-        self.clock
-            .within(what, self.clock.patience * 2, asking)
-            .await?
+        let what = format!("the next record of group `{}`, the broker being back", self.group);
+        self.clock.within(what, self.clock.patience * 2, asking).await?
     }
 
     /// Commits, which must succeed, after errors that pass at most.
@@ -141,18 +127,13 @@ impl<S: EventSource> Reader<S> {
                     Ok(()) => return Ok(()),
                     Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
                     Err(error) => {
-                        return Err(failure(
-                            "a commit, or Unavailable for a while",
-                            describe(&error),
-                        ));
+                        return Err(failure("a commit, or Unavailable for a while", describe(&error)));
                     }
                 }
             }
         };
         let what = format!("a commit of group `{}`, the broker being back", self.group);
-        self.clock
-            .within(what, self.clock.patience * 2, asking)
-            .await?
+        self.clock.within(what, self.clock.patience * 2, asking).await?
     }
 
     /// Whether the session says that it began at a committed position.
@@ -191,7 +172,7 @@ pub(crate) async fn poll_times<T>(future: impl Future<Output = T> + Send, polls:
         }
         // Most awaits only end when time passes: every few polls, let some pass.
         if poll % 4 == 3 {
-            tokio::time::sleep(Duration::from_micros(200)).await;
+            tokio::time::sleep(MOMENT).await;
         } else {
             tokio::task::yield_now().await;
         }

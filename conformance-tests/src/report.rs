@@ -85,7 +85,7 @@ impl fmt::Display for Report {
             for case in self.of(clause) {
                 match &case.verdict {
                     Verdict::Passed => passed += 1,
-                    Verdict::Failed(_) => failed.push(case.name),
+                    Verdict::Failed(failure) => failed.push((case.name, failure)),
                     Verdict::Ignored(reason) => ignored.push((case.name, reason)),
                 }
             }
@@ -99,8 +99,8 @@ impl fmt::Display for Report {
                 write!(f, ", {} ignored", ignored.len())?;
             }
             writeln!(f, ": {}", clause.meaning())?;
-            for name in failed {
-                writeln!(f, "       FAILED  {name}")?;
+            for (name, failure) in failed {
+                writeln!(f, "       FAILED  {name}: expected {}, seen {}", failure.expected, failure.seen)?;
             }
             for (name, reason) in ignored {
                 writeln!(f, "       ignored {name}: {reason}")?;
@@ -129,7 +129,7 @@ mod tests {
         };
         let text = report.to_string();
         assert!(text.contains("S1  1 FAILED, 1 passed: one application's"), "{text}");
-        assert!(text.contains("FAILED  broken"), "{text}");
+        assert!(text.contains("FAILED  broken: expected a, seen b"), "{text}");
         assert!(text.contains("S2  NOT CHECKED, 1 ignored: nothing"), "{text}");
         assert!(text.contains("ignored absent: no way"), "{text}");
         assert!(text.contains("T11  NOT CHECKED: an id"), "{text}");

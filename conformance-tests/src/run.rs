@@ -20,32 +20,9 @@ const BOUND: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 8;
 
 /// Runs the suite as a test program, with the arguments that `cargo test` knows (a filter, `--exact`, `--list`,
-/// `--test-threads`), and prints the report by clause after the cases.
+/// `--test-threads`), and prints the report by clause after the cases. The exit code is a failure when a case failed.
 ///
-/// Make the test target with `harness = false`:
-///
-/// ```no_run
-/// # use backup_tracker_conformance::{Harness, Profile, Isolation, Lane, Start};
-/// # struct MyHarness;
-/// # struct MyLane(backup_tracker_memory::MemoryLog);
-/// # impl Lane for MyLane {
-/// #     type Sink = backup_tracker_memory::MemorySink;
-/// #     type Source = backup_tracker_memory::MemorySource;
-/// #     async fn sink(&self) -> backup_tracker::Result<Self::Sink> { Ok(self.0.sink()) }
-/// #     async fn source(&self, group: &str, _: Start) -> backup_tracker::Result<Self::Source> { self.0.source(group) }
-/// # }
-/// # impl Harness for MyHarness {
-/// #     type Lane = MyLane;
-/// #     fn name(&self) -> &str { "my transport" }
-/// #     fn profile(&self) -> Profile { Profile::new(1024) }
-/// #     async fn lane(&self, name: &str, _: Isolation) -> backup_tracker::Result<MyLane> {
-/// #         backup_tracker_memory::MemoryLog::new(name).map(MyLane)
-/// #     }
-/// # }
-/// fn main() -> std::process::ExitCode {
-///     backup_tracker_conformance::main(MyHarness)
-/// }
-/// ```
+/// The harness is dropped before it returns, so that a server which the harness owns ends with it.
 pub fn main<H: Harness>(harness: H) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);

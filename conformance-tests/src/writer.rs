@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use backup_tracker::{Event, Result, Sink};
+use backup_tracker::{Delivery, Event, Result, Sink};
 
-use crate::bench::{Clock, Outcome, PROMPT};
+use crate::bench::{Clock, Outcome, PAUSE, PROMPT, transient};
 
 pub(crate) struct Writer<S> {
     pub(crate) sink: S,
@@ -39,6 +39,26 @@ impl<S: Sink> Writer<S> {
     ) -> impl Future<Output = Outcome<Result<()>>> + Send + 'a {
         let what = format!("an answer to sending event {}", event.key);
         self.clock.within(what, self.clock.patience, self.sink.send(event))
+    }
+
+    /// Sends an event until it is acknowledged, as core does: with the same id, after errors that pass. Returns whether it
+    /// may be in the log more than once.
+    pub(crate) async fn send_at_last(&mut self, event: &Event) -> Outcome<bool> {
+        let clock = self.clock.clone();
+        let mut unknown = false;
+        let sending = async {
+            loop {
+                match self.try_send(event).await? {
+                    Ok(()) => return Ok(unknown),
+                    Err(error) => {
+                        transient(&error)?;
+                        unknown |= error.delivery() == Delivery::Unknown;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        };
+        clock.within("a send to succeed, the broker being back", clock.patience * 2, sending).await?
     }
 
     /// Closes the sink, promptly.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -33,10 +33,11 @@ use tokio::sync::Notify;
 pub struct WorkGate(Arc<Inner>);
 
 struct Inner {
-    open: AtomicBool,
+    /// How many times it was moved: even is open, odd is shut.
+    turns: AtomicUsize,
     shards: Box<[Shard]>,
-    opened: Notify,
-    left: Notify,
+    /// The gate has opened or shut, or a permit has come back while it was shut.
+    changed: Notify,
 }
 
 /// A counter of permits on a cache line of its own, so that threads do not fight over one.
@@ -65,29 +66,26 @@ impl WorkGate {
     pub fn new() -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).next_power_of_two();
         Self(Arc::new(Inner {
-            open: AtomicBool::new(true),
+            turns: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Shard(AtomicUsize::new(0))).collect(),
-            opened: Notify::new(),
-            left: Notify::new(),
+            changed: Notify::new(),
         }))
     }
 
     /// Lets work begin.
     pub fn open(&self) {
-        self.0.open.store(true, Ordering::SeqCst);
-        self.0.opened.notify_waiters();
+        self.turn(true);
     }
 
     /// Lets no more work begin. Work that has begun is not touched; [`drained`](Self::drained) waits for it.
     pub fn shut(&self) {
-        self.0.open.store(false, Ordering::SeqCst);
-        self.0.left.notify_waiters();
+        self.turn(false);
     }
 
     /// Whether work may begin now. The answer may be old by the time it is used: to work, take a permit.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.0.open.load(Ordering::SeqCst)
+        is_open(self.0.turns.load(Ordering::SeqCst))
     }
 
     /// Waits until the gate is open, and takes a permit.
@@ -123,20 +121,60 @@ impl WorkGate {
 
     /// Waits until the gate is shut and no permit is out. By the time the caller acts on it the gate may be open again.
     ///
+    /// Where the gate opens before that, this waits for the next time. A listener that must not wait so long asks for
+    /// [`drained_or_open`](Self::drained_or_open).
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn drained(&self) {
+        self.until(|gate| gate.look() == Look::Drained).await;
+    }
+
+    /// Waits until the gate is shut and no permit is out (`true`), or it is open (`false`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn drained_or_open(&self) -> bool {
+        let mut seen = Look::Busy;
+        self.until(|gate| {
+            seen = gate.look();
+            seen != Look::Busy
+        })
+        .await;
+        seen == Look::Drained
+    }
+
+    /// Waits until the gate is open, without entering. By the time the caller acts on it the gate may be shut again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn opened(&self) {
+        self.until(Self::is_open).await;
+    }
+
+    async fn until(&self, mut holds: impl FnMut(&Self) -> bool) {
         loop {
-            let mut left = std::pin::pin!(self.0.left.notified());
-            left.as_mut().enable();
-            // In this order: once the gate is shut, a counter that reads zero stays at zero but for entries that are
-            // refused, so reading one after the other is as good as reading all at once.
-            if !self.is_open() && self.0.shards.iter().all(|shard| shard.0.load(Ordering::SeqCst) == 0) {
+            let mut change = std::pin::pin!(self.0.changed.notified());
+            change.as_mut().enable();
+            if holds(self) {
                 return;
             }
-            left.await;
+            change.await;
         }
+    }
+
+    /// While the gate is shut, a counter that reads zero stays at zero but for entries that are refused. So reading one after
+    /// the other is as good as reading all at once, as long as the gate was not opened in between.
+    fn look(&self) -> Look {
+        let turns = self.0.turns.load(Ordering::SeqCst);
+        if is_open(turns) {
+            return Look::Open;
+        }
+        let is_empty = self.0.shards.iter().all(|shard| shard.0.load(Ordering::SeqCst) == 0);
+        if is_empty && self.0.turns.load(Ordering::SeqCst) == turns { Look::Drained } else { Look::Busy }
     }
 
     async fn wait_to_enter(&self) -> usize {
@@ -144,12 +182,7 @@ impl WorkGate {
             if let Some(shard) = self.count_in() {
                 return shard;
             }
-            let mut opened = std::pin::pin!(self.0.opened.notified());
-            opened.as_mut().enable();
-            if let Some(shard) = self.count_in() {
-                return shard;
-            }
-            opened.await;
+            self.opened().await;
         }
     }
 
@@ -168,17 +201,29 @@ impl WorkGate {
     fn count_out(&self, shard: usize) {
         self.0.shards[shard].0.fetch_sub(1, Ordering::SeqCst);
         if !self.is_open() {
-            self.0.left.notify_waiters();
+            self.0.changed.notify_waiters();
         }
     }
 
-    pub(crate) fn set(&self, open: bool) {
-        match (open, self.is_open()) {
-            (true, false) => self.open(),
-            (false, true) => self.shut(),
-            _ => {}
+    pub(crate) fn turn(&self, open: bool) {
+        let next = |turns| (is_open(turns) != open).then(|| turns + 1);
+        if self.0.turns.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok() {
+            self.0.changed.notify_waiters();
         }
     }
+}
+
+const fn is_open(turns: usize) -> bool {
+    turns.is_multiple_of(2)
+}
+
+#[derive(PartialEq, Eq)]
+enum Look {
+    Open,
+    /// Shut, and work that began before is not over; or it has just been moved.
+    Busy,
+    /// Shut, and nothing runs.
+    Drained,
 }
 
 fn thread_number() -> usize {
@@ -212,87 +257,4 @@ impl fmt::Debug for WorkGate {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-
-    fn is_pending<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
-        future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
-    }
-
-    #[test]
-    fn a_shut_gate_lets_nobody_in_until_it_opens() {
-        let gate = WorkGate::new();
-        drop(gate.try_enter().unwrap());
-        gate.shut();
-        assert!(gate.try_enter().is_none());
-        let mut waiting = pin!(gate.enter());
-        assert!(is_pending(waiting.as_mut()));
-        gate.open();
-        assert!(!is_pending(waiting));
-    }
-
-    #[test]
-    fn drained_waits_for_shut_and_for_every_permit() {
-        let gate = WorkGate::new();
-        let mut drained = pin!(gate.drained());
-        assert!(is_pending(drained.as_mut()), "an open gate is not drained");
-        let one = gate.try_enter().unwrap();
-        let two = gate.try_enter_owned().unwrap();
-        gate.shut();
-        assert!(is_pending(drained.as_mut()));
-        drop(one);
-        assert!(is_pending(drained.as_mut()));
-        let clone = gate.clone();
-        std::thread::spawn(move || drop(two)).join().unwrap();
-        assert!(!is_pending(drained));
-        assert!(!clone.is_open());
-    }
-
-    #[test]
-    fn a_future_that_is_dropped_while_waiting_leaves_no_permit_behind() {
-        let gate = WorkGate::new();
-        gate.shut();
-        for _ in 0..1000 {
-            assert!(is_pending(pin!(gate.enter())));
-        }
-        assert!(matches!(
-            pin!(gate.drained()).poll(&mut Context::from_waker(Waker::noop())),
-            Poll::Ready(())
-        ));
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn nobody_is_inside_once_drained_says_so() {
-        let gate = WorkGate::new();
-        let inside = Arc::new(AtomicUsize::new(0));
-        let entered = Arc::new(AtomicUsize::new(0));
-        let workers: Vec<_> = (0..8)
-            .map(|_| {
-                let (gate, inside, entered) = (gate.clone(), inside.clone(), entered.clone());
-                tokio::spawn(async move {
-                    loop {
-                        let _permit = gate.enter().await;
-                        inside.fetch_add(1, Ordering::SeqCst);
-                        tokio::task::yield_now().await;
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                        entered.fetch_add(1, Ordering::SeqCst);
-                    }
-                })
-            })
-            .collect();
-        while entered.load(Ordering::SeqCst) < 10_000 {
-            gate.shut();
-            gate.drained().await;
-            assert_eq!(inside.load(Ordering::SeqCst), 0);
-            gate.open();
-            tokio::task::yield_now().await;
-        }
-        for worker in workers {
-            worker.abort();
-        }
-    }
-}
+mod tests;

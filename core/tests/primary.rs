@@ -204,6 +204,7 @@ async fn around_work_both_ends_are_announced_whatever_the_work_returns() {
     let failed = primary.restore(async { Err::<(), _>("disk full") }).await.unwrap_err();
     assert!(matches!(failed, WorkError::Work("disk full")), "{failed:?}");
     assert!(failed.announcement().is_none());
+    assert_eq!(failed.work(), Some(&"disk full"));
     assert_eq!(
         steps(&log),
         [(Starting, BackingUp), (BackingUp, Ready), (Ready, Restoring), (Restoring, Ready)]

@@ -360,6 +360,40 @@ async fn closing_commits_nothing_and_shuts_the_gate() {
 }
 
 #[tokio::test]
+async fn the_gate_is_shut_as_soon_as_closing_begins_and_after_a_drop() {
+    let world = World::new();
+    let (release, released) = oneshot::channel::<()>();
+    let released = Mutex::new(Some(released));
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let secondary = world
+        .builder()
+        .on_change_async(move |_, _| {
+            sender.send(()).unwrap();
+            released.lock().unwrap().take().unwrap()
+        })
+        .build()
+        .unwrap();
+    let gate = secondary.gate();
+    world.primary.startup_complete().await.unwrap();
+    within(told.recv()).await.unwrap();
+    assert!(gate.is_open());
+    let closing = tokio::spawn({
+        let secondary = secondary.clone();
+        async move { secondary.close().await }
+    });
+    within(gate.drained()).await;
+    assert!(!closing.is_finished(), "closing waits for the listener");
+    release.send(()).unwrap();
+    within(closing).await.unwrap().unwrap();
+
+    let secondary = world.secondary().await;
+    let gate = secondary.gate();
+    assert!(gate.is_open());
+    drop(secondary);
+    within(gate.drained()).await;
+}
+
+#[tokio::test]
 async fn dropping_the_last_handle_is_a_crash_even_while_a_listener_holds_one() {
     let world = World::new();
     let (sender, mut told) = mpsc::unbounded_channel();

@@ -17,13 +17,8 @@ cases! {
 }
 
 /// The session says `Lost`, once, and goes on with these events, which are all there is.
-async fn lost_then<L: Lane>(
-    bench: &Bench<L>,
-    mut reader: Reader<L::Source>,
-    newer: &[Event],
-) -> Outcome {
-    let expected =
-        "an error of kind Lost, because records before the position's successor are gone";
+async fn lost_then<L: Lane>(bench: &Bench<L>, mut reader: Reader<L::Source>, newer: &[Event]) -> Outcome {
+    let expected = "an error of kind Lost, because records before the position's successor are gone";
     match reader.answer().await? {
         Err(error) if error.kind() == ErrorKind::Lost => {}
         Err(error) => return Err(failure(expected, describe(&error))),
@@ -42,10 +37,7 @@ async fn lost_then<L: Lane>(
 }
 
 async fn trim<L: Lane>(bench: &Bench<L>) -> Outcome {
-    bench
-        .clock
-        .succeeds("trimming the log", bench.lane.trim())
-        .await
+    bench.clock.succeeds("trimming the log", bench.lane.trim()).await
 }
 
 async fn recreate<L: Lane>(bench: &Bench<L>) -> Outcome {
@@ -103,9 +95,7 @@ async fn a_log_trimmed_under_a_live_session_says_so_once_unless_it_lost_nothing<
     reader.expect_only(&newer[1..]).await
 }
 
-async fn a_trim_of_nothing_but_committed_records_goes_unnoticed<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn a_trim_of_nothing_but_committed_records_goes_unnoticed<L: Lane>(bench: Bench<L>) -> Outcome {
     let (older, newer) = (events(&APPLICATIONS, 10), events(&APPLICATIONS, 10));
     bench.send(&older).await?;
     let mut live = bench.reader("live").await?;
@@ -123,9 +113,7 @@ async fn a_trim_of_nothing_but_committed_records_goes_unnoticed<L: Lane>(
     live.expect_only(&newer).await
 }
 
-async fn a_recreated_log_that_is_shorter_than_the_position_says_so_once<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn a_recreated_log_that_is_shorter_than_the_position_says_so_once<L: Lane>(bench: Bench<L>) -> Outcome {
     committed_in_the_middle(&bench).await?;
     recreate(&bench).await?;
     let newer = events(&["shop"], 2);
@@ -134,9 +122,7 @@ async fn a_recreated_log_that_is_shorter_than_the_position_says_so_once<L: Lane>
     lost_then(&bench, reader, &newer).await
 }
 
-async fn a_recreated_log_that_is_longer_than_the_position_says_so_once<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn a_recreated_log_that_is_longer_than_the_position_says_so_once<L: Lane>(bench: Bench<L>) -> Outcome {
     committed_in_the_middle(&bench).await?;
     recreate(&bench).await?;
     let newer = events(&["shop"], 9);

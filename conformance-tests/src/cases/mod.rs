@@ -1,10 +1,17 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
+mod commit_order;
+mod group;
+mod load;
 mod lost;
 mod outage;
+mod position;
+mod primary;
+mod ready_commit;
 mod session;
 mod sink;
 mod source;
+mod tracker;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -46,9 +53,16 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
     let modules = [
         sink::list(),
         source::list(),
+        position::list(),
         session::list(),
+        group::list(),
         lost::list(),
         outage::list(),
+        load::list(),
+        primary::list(),
+        tracker::list(),
+        ready_commit::list(),
+        commit_order::list(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -29,7 +29,7 @@ pub(super) struct Status {
 impl Board {
     pub(super) fn new(state: BackupState, synced: bool, gate_open: bool) -> Self {
         let gate = WorkGate::new();
-        gate.set(gate_open);
+        gate.turn(gate_open);
         Self {
             state: AtomicU8::new(state as u8),
             states: watch::Sender::new(state),
@@ -73,7 +73,7 @@ impl Board {
         gate_open: bool,
     ) {
         if !gate_open {
-            self.gate.set(false);
+            self.gate.shut();
         }
         self.state.store(state as u8, Ordering::SeqCst);
         self.status.send_modify(|status| {
@@ -82,7 +82,7 @@ impl Board {
         });
         self.states.send_replace(state);
         if gate_open {
-            self.gate.set(true);
+            self.gate.open();
         }
     }
 

@@ -76,6 +76,7 @@ impl Dispatcher {
         drop(self.queue);
         if let Some(task) = self.task
             && let Err(end) = task.await
+            && !end.is_cancelled()
         {
             error!(error = %end, "the task that calls the listeners ended early");
         }

@@ -40,7 +40,7 @@ struct EndOfBoard(Arc<Board>);
 
 impl Drop for EndOfBoard {
     fn drop(&mut self) {
-        self.0.gate().set(false);
+        self.0.gate().shut();
         self.0.end(Err(Error::closed("follow")));
     }
 }
@@ -70,11 +70,13 @@ impl<S: EventSource> Follower<S> {
         info!(%state, resumed = self.source.resumed(), "following");
         let result = tokio::select! {
             biased;
-            // An error means that no handle is left.
-            _closed = close.wait_for(|close| *close) => Ok(()),
+            closed = close.wait_for(|close| *close) => match closed {
+                Ok(_) => Ok(()),
+                Err(_no_handle_is_left) => return,
+            },
             result = self.follow() => result,
         };
-        self.board.gate().set(false);
+        self.board.gate().shut();
         match &result {
             Ok(()) => debug!("closing"),
             Err(error) => error!(%error, "following ended; the gate is shut for good"),

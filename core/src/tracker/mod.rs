@@ -1,5 +1,35 @@
 //! The trackers: drivers that perform what the machines in `protocol` decide.
 
+/// The setters that every builder has for its listeners.
+macro_rules! listener_setters {
+    ($tracker:ty) => {
+        /// Adds a listener. Listeners are called in the order in which they were added.
+        pub fn listener(mut self, listener: impl $crate::listener::Listener<$tracker>) -> Self {
+            self.listeners.push($crate::erased::BoxListener::new(listener));
+            self
+        }
+
+        /// Adds a closure as a listener; see [`from_fn`](crate::listener::from_fn).
+        pub fn on_change<F, O>(self, closure: F) -> Self
+        where
+            F: Fn(&$crate::listener::Change, &$tracker) -> O + Send + Sync + 'static,
+            O: $crate::listener::Outcome,
+        {
+            self.listener($crate::listener::from_fn(closure))
+        }
+
+        /// Adds an async closure as a listener; see [`from_async_fn`](crate::listener::from_async_fn).
+        pub fn on_change_async<F, R>(self, closure: F) -> Self
+        where
+            F: Fn($crate::listener::Change, $tracker) -> R + Send + Sync + 'static,
+            R: std::future::Future<Output: $crate::listener::Outcome> + Send,
+        {
+            self.listener($crate::listener::from_async_fn(closure))
+        }
+    };
+}
+
+mod announce;
 mod board;
 mod dispatch;
 mod follow;

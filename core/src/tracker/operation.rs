@@ -34,6 +34,14 @@ pub enum WorkError<T, E> {
 }
 
 impl<T, E> WorkError<T, E> {
+    /// The error of the work, if it failed, whatever became of the announcement of its end.
+    pub const fn work(&self) -> Option<&E> {
+        match self {
+            Self::Work(error) | Self::EndNotAnnounced { outcome: Err(error), .. } => Some(error),
+            Self::NotBegun(_) | Self::EndNotAnnounced { .. } => None,
+        }
+    }
+
     /// The error of an announcement, if it was one that failed.
     pub const fn announcement(&self) -> Option<&Error> {
         match self {

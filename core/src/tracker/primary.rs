@@ -1,31 +1,30 @@
 //! The primary: announces every step before it takes it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
+use super::announce::{Announcer, Answer, Request};
 use super::board::Board;
-use super::dispatch::{Dispatcher, Done, wait_unless_inside};
+use super::dispatch::{Dispatcher, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
 use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
-use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
-use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
-use crate::retry::{RetryPolicy, Waits};
+use crate::listener::reentry;
+use crate::protocol::primary::{Action, Command, Primary};
+use crate::retry::RetryPolicy;
 use crate::sink::Sink;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
-use crate::wire::{self, WireFormat};
+use crate::wire::WireFormat;
 
 /// The service that orchestrates backups and restores, and is the authority on the state of its application. (T7;
 /// `PrimaryBackupTracker` in the Java module, too.)
@@ -58,12 +57,6 @@ enum Requests {
     Weak(mpsc::WeakUnboundedSender<Request>),
 }
 
-enum Request {
-    Do { command: Command, traceparent: Option<String>, reply: oneshot::Sender<Result<Answer>> },
-    Close(oneshot::Sender<Result<()>>),
-}
-
-type Answer = (BackupTransition, Option<Done>);
 type Reply = Result<oneshot::Receiver<Result<Answer>>>;
 
 impl PrimaryBackupTracker {
@@ -279,29 +272,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// Adds a listener. Listeners are called in the order in which they were added.
-    pub fn listener(mut self, listener: impl Listener<PrimaryBackupTracker>) -> Self {
-        self.listeners.push(BoxListener::new(listener));
-        self
-    }
-
-    /// Adds a closure as a listener; see [`from_fn`].
-    pub fn on_change<F, O>(self, closure: F) -> Self
-    where
-        F: Fn(&Change, &PrimaryBackupTracker) -> O + Send + Sync + 'static,
-        O: Outcome,
-    {
-        self.listener(from_fn(closure))
-    }
-
-    /// Adds an async closure as a listener; see [`from_async_fn`].
-    pub fn on_change_async<F, R>(self, closure: F) -> Self
-    where
-        F: Fn(Change, PrimaryBackupTracker) -> R + Send + Sync + 'static,
-        R: Future<Output: Outcome> + Send,
-    {
-        self.listener(from_async_fn(closure))
-    }
+    listener_setters!(PrimaryBackupTracker);
 
     /// Where the W3C trace context of a call comes from, as the value of a `traceparent` header. Asked in the caller's task;
     /// without an answer the header is left out.
@@ -310,7 +281,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// The tracker, in Starting. Its driver runs on the current Tokio runtime.
+    /// The tracker, in Starting. It announces on the current Tokio runtime, inside the current `tracing` span.
     ///
     /// # Errors
     ///
@@ -332,7 +303,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         };
         let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
         let failures = tracker.listener_failures.clone();
-        let driver = Driver {
+        let announcer = Announcer {
             machine: Primary::new(application),
             wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
             sink: self.sink,
@@ -340,7 +311,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             board: tracker.board.clone(),
             dispatcher: Dispatcher::spawn(self.listeners, move || Some(weak.clone()), failures),
         };
-        runtime.spawn(driver.run(requests).in_current_span());
+        runtime.spawn(announcer.run(requests).in_current_span());
         Ok(tracker)
     }
 }
@@ -348,152 +319,5 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
 impl<S> fmt::Debug for PrimaryBuilder<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrimaryBuilder").field("application", &self.application).finish_non_exhaustive()
-    }
-}
-
-struct Driver<S> {
-    machine: Primary,
-    sink: S,
-    wire_format: WireFormat,
-    retry: RetryPolicy,
-    board: Arc<Board>,
-    dispatcher: Dispatcher,
-}
-
-/// Ends the board however the driver ends, also with its runtime.
-struct EndOfBoard(Arc<Board>);
-
-impl Drop for EndOfBoard {
-    fn drop(&mut self) {
-        self.0.end(Ok(()));
-    }
-}
-
-impl<S: Sink> Driver<S> {
-    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let _end = EndOfBoard(self.board.clone());
-        let mut until_paid = self.retry.for_ever().waits();
-        let mut wait = until_paid.next();
-        let close = loop {
-            let pause = wait.filter(|_| self.machine.owes().is_some());
-            tokio::select! {
-                biased;
-                request = requests.recv() => match request {
-                    Some(Request::Do { command, traceparent, reply }) => {
-                        let waits = self.retry.waits();
-                        self.process(Input::Command(command), waits, traceparent, Some(reply)).await;
-                    }
-                    Some(Request::Close(reply)) => break Some(reply),
-                    None => break None,
-                },
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {
-                    // A single attempt, so that callers need not wait long behind it.
-                    let once = self.retry.give_up_after(std::time::Duration::ZERO).waits();
-                    self.process(Input::Idle, once, None, None).await;
-                    wait = until_paid.next();
-                }
-            }
-            if self.machine.owes().is_none() {
-                until_paid = self.retry.for_ever().waits();
-                wait = until_paid.next();
-            }
-        };
-        requests.close();
-        let result = self.end().await;
-        if let Some(reply) = close {
-            // The closer may have gone.
-            drop(reply.send(result));
-        }
-        while let Some(request) = requests.recv().await {
-            match request {
-                Request::Do { reply, .. } => drop(reply.send(Err(Error::closed("announce")))),
-                Request::Close(reply) => drop(reply.send(Ok(()))),
-            }
-        }
-        self.dispatcher.finish().await;
-        if let Err(error) = self.sink.close().await {
-            warn!(%error, "closing the sink failed");
-        }
-        debug!("the primary is closed");
-    }
-
-    /// What is owed gets a last chance.
-    async fn end(&mut self) -> Result<()> {
-        let waits = self.retry.waits();
-        self.process(Input::Idle, waits, None, None).await;
-        if self.machine.state().is_operation() {
-            warn!(state = %self.machine.state(), "the primary ends in the middle of an operation; the next one must say Ready");
-        }
-        let Some(owed) = self.machine.owes() else { return Ok(()) };
-        error!(%owed, "the primary ends and still owes an announcement; secondaries may stay paused");
-        let error = self.board.status().health.error().cloned();
-        Err(error.unwrap_or_else(|| Error::closed("announce what is owed")))
-    }
-
-    async fn process(
-        &mut self,
-        input: Input,
-        mut waits: Waits,
-        traceparent: Option<String>,
-        mut reply: Option<oneshot::Sender<Result<Answer>>>,
-    ) {
-        let mut listeners = None;
-        let mut effects = VecDeque::from(self.machine.handle(input));
-        while let Some(effect) = effects.pop_front() {
-            let next = match effect {
-                Effect::Send(transition) => self.send(&transition, traceparent.as_deref()).await,
-                Effect::BackOff(error) => match waits.next() {
-                    Some(wait) => {
-                        warn!(%error, ?wait, "an announcement failed and will be tried again");
-                        sleep(wait).await;
-                        Input::Retry
-                    }
-                    None => Input::GiveUp,
-                },
-                Effect::Apply(transition) => {
-                    listeners = Some(self.apply(transition));
-                    continue;
-                }
-                Effect::Answer(answer) => {
-                    if let Err(error) = &answer {
-                        warn!(%error, "a step was refused or could not be announced");
-                    }
-                    if let Some(reply) = reply.take() {
-                        // The caller may have gone.
-                        drop(reply.send(answer.map(|transition| (transition, listeners.take()))));
-                    }
-                    continue;
-                }
-                Effect::Owe(transition, error) => {
-                    error!(%transition, %error, "nobody knows what the log holds: the way back to Ready is owed");
-                    continue;
-                }
-            };
-            effects.extend(self.machine.handle(next));
-        }
-    }
-
-    async fn send(&mut self, transition: &BackupTransition, traceparent: Option<&str>) -> Input {
-        let mut event = wire::encode(transition, self.wire_format);
-        if let Some(traceparent) = traceparent {
-            event = event.header("traceparent", traceparent.to_owned());
-        }
-        match self.sink.send(&event).await {
-            Ok(()) => {
-                self.board.healthy();
-                Input::Accepted
-            }
-            Err(error) => {
-                self.board.troubled(error.clone());
-                Input::Failed(error)
-            }
-        }
-    }
-
-    fn apply(&self, transition: BackupTransition) -> Done {
-        info!(id = %transition.id, from = %transition.from, to = %transition.to, "announced");
-        let state = transition.to;
-        self.board.publish(state, Some(transition.clone()), true, !state.is_operation());
-        self.dispatcher.notify(Change { transition, replay: false, missed: false })
     }
 }

@@ -16,7 +16,7 @@ use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
-use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
+use crate::listener::reentry;
 use crate::protocol::secondary::{CommitOrder, Secondary, Settings};
 use crate::retry::RetryPolicy;
 use crate::source::EventSource;
@@ -262,29 +262,7 @@ pub struct SecondaryBuilder<S> {
 }
 
 impl<S: EventSource + 'static> SecondaryBuilder<S> {
-    /// Adds a listener. Listeners are called in the order in which they were added.
-    pub fn listener(mut self, listener: impl Listener<SecondaryBackupTracker>) -> Self {
-        self.listeners.push(BoxListener::new(listener));
-        self
-    }
-
-    /// Adds a closure as a listener; see [`from_fn`].
-    pub fn on_change<F, O>(self, closure: F) -> Self
-    where
-        F: Fn(&Change, &SecondaryBackupTracker) -> O + Send + Sync + 'static,
-        O: Outcome,
-    {
-        self.listener(from_fn(closure))
-    }
-
-    /// Adds an async closure as a listener; see [`from_async_fn`].
-    pub fn on_change_async<F, R>(self, closure: F) -> Self
-    where
-        F: Fn(Change, SecondaryBackupTracker) -> R + Send + Sync + 'static,
-        R: Future<Output: Outcome> + Send,
-    {
-        self.listener(from_async_fn(closure))
-    }
+    listener_setters!(SecondaryBackupTracker);
 
     /// Whether the position moves before or after the listeners of Ready: [`CommitOrder::CommitFirst`] unless set (T2).
     pub fn commit_order(mut self, order: CommitOrder) -> Self {
@@ -320,7 +298,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         self
     }
 
-    /// The tracker. It follows on the current Tokio runtime from now on.
+    /// The tracker. It follows on the current Tokio runtime from now on, inside the current `tracing` span.
     ///
     /// # Errors
     ///
@@ -352,9 +330,11 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             move || Some(SecondaryBackupTracker { inner: listeners_inner.clone(), _life: None }),
             counters.listener_failures.clone(),
         );
-        let mut tasks: Vec<_> = dispatcher.abort_handle().into_iter().collect();
+        let calls = dispatcher.abort_handle();
         let follower = Follower::new(self.source, machine, board, dispatcher, counters, self.retry);
-        tasks.push(runtime.spawn(follower.run(close).in_current_span()).abort_handle());
+        let following = runtime.spawn(follower.run(close).in_current_span()).abort_handle();
+        // The following first: it is not to see its listeners end before it.
+        let tasks = std::iter::once(following).chain(calls).collect();
         Ok(SecondaryBackupTracker { inner, _life: Some(Arc::new(Life(tasks))) })
     }
 }

@@ -1,7 +1,6 @@
 //! A tracker that keeps the state to itself.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use super::{BackupTracker, checked_application, now_millis, runtime};
 use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
-use crate::listener::{Change, Listener, Outcome, from_async_fn, from_fn, reentry};
+use crate::listener::{Change, reentry};
 use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
@@ -179,29 +178,7 @@ pub struct SimpleBuilder {
 }
 
 impl SimpleBuilder {
-    /// Adds a listener. Listeners are called in the order in which they were added.
-    pub fn listener(mut self, listener: impl Listener<SimpleBackupTracker>) -> Self {
-        self.listeners.push(BoxListener::new(listener));
-        self
-    }
-
-    /// Adds a closure as a listener; see [`from_fn`].
-    pub fn on_change<F, O>(self, closure: F) -> Self
-    where
-        F: Fn(&Change, &SimpleBackupTracker) -> O + Send + Sync + 'static,
-        O: Outcome,
-    {
-        self.listener(from_fn(closure))
-    }
-
-    /// Adds an async closure as a listener; see [`from_async_fn`].
-    pub fn on_change_async<F, R>(self, closure: F) -> Self
-    where
-        F: Fn(Change, SimpleBackupTracker) -> R + Send + Sync + 'static,
-        R: Future<Output: Outcome> + Send,
-    {
-        self.listener(from_async_fn(closure))
-    }
+    listener_setters!(SimpleBackupTracker);
 
     /// The tracker, in Starting. Listeners run on the current Tokio runtime.
     ///

@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 const MAX_EVENT_BYTES: usize = 64 * 1024;
 
-pub(crate) struct MemoryHarness;
+pub(crate) struct MemoryHarness {
+    /// In memory everything that comes, comes at once; but not on a machine that is busy.
+    pub(crate) patience: Duration,
+}
 
 impl Harness for MemoryHarness {
     type Lane = MemoryLane;
@@ -24,8 +27,7 @@ impl Harness for MemoryHarness {
                 Ability::BlackHole,
                 "there is no connection that could hang: the log answers or refuses at once",
             )
-            // In memory everything that comes, comes at once.
-            .with_patience(Duration::from_secs(2))
+            .with_patience(self.patience)
             .with_quiet(Duration::from_millis(40))
             .with_idle(Duration::from_millis(200))
     }

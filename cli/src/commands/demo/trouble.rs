@@ -1,0 +1,44 @@
+//! What keeps the demo from its end.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use backup_tracker::{Error, WorkError};
+use backup_tracker_kafka::rdkafka::error::KafkaError;
+use tokio::time::timeout;
+
+use super::cast::Who;
+
+/// How long a single step may take.
+const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Tracker(#[from] Error),
+    #[error("the broker inside this process did not start: {0}")]
+    Broker(#[source] KafkaError),
+    #[error("the broker's thread did not start: {0}")]
+    Thread(#[source] io::Error),
+    #[error("{who} stopped following: {}", error.as_ref().map_or("it was closed".to_owned(), Error::to_string))]
+    Stopped { who: Who, error: Option<Error> },
+    #[error("waited {limit:?} in vain for {what}")]
+    Late { what: String, limit: Duration },
+}
+
+impl<T> From<WorkError<T, Self>> for Trouble {
+    fn from(error: WorkError<T, Self>) -> Self {
+        match error {
+            // The work's own trouble came first.
+            WorkError::Work(trouble) | WorkError::EndNotAnnounced { outcome: Err(trouble), .. } => trouble,
+            WorkError::NotBegun(error) | WorkError::EndNotAnnounced { error, .. } => Self::Tracker(error),
+        }
+    }
+}
+
+/// Waits for a step, but not for ever.
+pub(super) async fn within<T>(what: &str, step: impl Future<Output = T> + Send) -> Result<T, Trouble> {
+    let late = |_elapsed| Trouble::Late { what: what.to_owned(), limit: STEP_LIMIT };
+    timeout(STEP_LIMIT, step).await.map_err(late)
+}

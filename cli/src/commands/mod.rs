@@ -1,0 +1,25 @@
+//! The commands, one a file.
+
+mod demo;
+
+use std::io::{self, Write};
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Arguments),
+}
+
+impl Command {
+    /// Carries out the command. An error is one of writing to `out`; all else is the command's own business, and in its
+    /// exit status.
+    pub(crate) async fn run(self, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
+        match self {
+            Self::Demo(arguments) => demo::run(&arguments, out).await,
+        }
+    }
+}

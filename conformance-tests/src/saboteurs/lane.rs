@@ -1,0 +1,152 @@
+//! The wrapper around a harness and its lanes.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backup_tracker::{Event, Result, Sink};
+use uuid::Uuid;
+
+use super::Sabotage;
+use super::positions::Positions;
+use super::sink::SabotagedSink;
+use super::source::SabotagedSource;
+use crate::harness::{Fault, Harness, Isolation, Lane, RawRecord, Start};
+use crate::profile::Profile;
+
+/// A sound harness, and the way in which it is broken.
+#[derive(Debug)]
+pub struct Sabotaged<H> {
+    inner: H,
+    sabotage: Sabotage,
+    name: String,
+}
+
+impl<H: Harness> Sabotaged<H> {
+    /// Breaks the transport of this harness.
+    #[must_use]
+    pub fn new(inner: H, sabotage: Sabotage) -> Self {
+        let name = format!("{} that {sabotage:?}", inner.name());
+        Self { inner, sabotage, name }
+    }
+}
+
+impl<H: Harness> Harness for Sabotaged<H> {
+    type Lane = SabotagedLane<H::Lane>;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn profile(&self) -> Profile {
+        self.inner.profile()
+    }
+
+    async fn lane(&self, name: &str, isolation: Isolation) -> Result<Self::Lane> {
+        Ok(SabotagedLane {
+            inner: Arc::new(self.inner.lane(name, isolation).await?),
+            sabotage: self.sabotage,
+            notes: Arc::new(Notes { max_event_bytes: self.profile().max_event_bytes(), ..Notes::default() }),
+        })
+    }
+}
+
+/// A lane whose sinks and sources are broken.
+pub struct SabotagedLane<L> {
+    inner: Arc<L>,
+    sabotage: Sabotage,
+    notes: Arc<Notes>,
+}
+
+/// What the broken sinks and sources of a lane share.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) max_event_bytes: usize,
+    pub(super) gone: AtomicBool,
+    pub(super) trimmed: AtomicBool,
+    /// Events that are to be in the log although their errors said that they are not.
+    limbo: Mutex<Vec<Event>>,
+    /// What sessions of a group have returned.
+    delivered: Mutex<HashMap<String, HashSet<Uuid>>>,
+    pub(super) positions: Positions,
+}
+
+impl Notes {
+    pub(super) fn limbo(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.limbo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the group got the event. Whether it is the first time.
+    pub(super) fn delivered(&self, group: &str, key: Uuid) -> bool {
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.entry(group.to_owned()).or_default().insert(key)
+    }
+
+    pub(super) fn was_delivered(&self, group: &str, key: Uuid) -> bool {
+        let delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        delivered.get(group).is_some_and(|keys| keys.contains(&key))
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+}
+
+impl<L: Lane> Lane for SabotagedLane<L> {
+    type Sink = SabotagedSink<L>;
+    type Source = SabotagedSource<L>;
+
+    async fn sink(&self) -> Result<Self::Sink> {
+        let inner = self.inner.sink().await?;
+        Ok(SabotagedSink::new(inner, self.sabotage, Arc::clone(&self.notes)))
+    }
+
+    async fn source(&self, group: &str, start: Start) -> Result<Self::Source> {
+        let (lane, notes) = (Arc::clone(&self.inner), Arc::clone(&self.notes));
+        SabotagedSource::open(lane, group, start, self.sabotage, notes).await
+    }
+
+    async fn append_raw(&self, record: RawRecord) -> Result<()> {
+        self.inner.append_raw(record).await
+    }
+
+    async fn trim(&self) -> Result<()> {
+        self.notes.trimmed.store(true, Ordering::SeqCst);
+        self.inner.trim().await
+    }
+
+    async fn recreate(&self) -> Result<()> {
+        self.notes.trimmed.store(true, Ordering::SeqCst);
+        self.inner.recreate().await
+    }
+
+    async fn end(&self) -> Result<()> {
+        self.inner.end().await
+    }
+
+    async fn inflict(&self, fault: Fault) -> Result<()> {
+        if self.sabotage == Sabotage::ForgetsOnRestart && fault == Fault::Kill {
+            self.inner.trim().await?;
+        }
+        self.notes.gone.store(true, Ordering::SeqCst);
+        self.inner.inflict(fault).await
+    }
+
+    async fn heal(&self) -> Result<()> {
+        self.inner.heal().await?;
+        self.notes.gone.store(false, Ordering::SeqCst);
+        let limbo = std::mem::take(&mut *self.notes.limbo());
+        let mut sink = self.inner.sink().await?;
+        for event in &limbo {
+            sink.send(event).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<L> fmt::Debug for SabotagedLane<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SabotagedLane").field("sabotage", &self.sabotage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! What a broken source makes of what it reads.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::Sabotage;
+use super::source::SabotagedSource;
+use crate::bench::PROMPT;
+use crate::harness::Lane;
+
+/// How many uncommitted records [`Sabotage::StallsAtAThousand`] bears.
+const STALL: u64 = 1000;
+/// How many records [`Sabotage::CommitsWhatWasPrefetched`] reads ahead.
+const AHEAD: usize = 10;
+/// By how many records [`Sabotage::ReordersReads`] lets one be overtaken.
+const OVERTAKEN_BY: u64 = 6;
+/// After how long a wait [`Sabotage::FallsAsleep`].
+pub(super) const SLEEPY: Duration = Duration::from_millis(100);
+
+impl<L: Lane> SabotagedSource<L> {
+    /// What the broken ones do before the first record.
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        match self.sabotage {
+            Sabotage::NewBeforeOldAfterRestart => {
+                let mut old = VecDeque::new();
+                while self.remaining_inner().await? > 0 {
+                    let Some(record) = self.sound().await?.next().await? else { break };
+                    let delivered = record.key.is_some_and(|key| self.notes.was_delivered(&self.group, key));
+                    if delivered { old.push_back(record) } else { self.queue.push_back(record) }
+                }
+                self.queue.append(&mut old);
+            }
+            Sabotage::HidesLoss | Sabotage::HidesRecreation if self.notes.trimmed.load(Ordering::SeqCst) => {
+                // Looks at the first answer in advance, and keeps it to itself when it says Lost.
+                match self.sound().await?.next().now_or_never() {
+                    Some(Ok(Some(record))) => self.queue.push_back(record),
+                    Some(Err(error)) if error.kind() != ErrorKind::Lost => return Err(error),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One record of the sound source, and what the broken ones make of it.
+    async fn fetch(&mut self) -> Result<Option<Record>> {
+        if std::mem::take(&mut self.lost_again) {
+            return Err(Error::new(ErrorKind::Lost, "read", "the records at the position are gone"));
+        }
+        match self.sabotage {
+            Sabotage::CriesLost if self.notes.trimmed.load(Ordering::SeqCst) && !self.lost => {
+                self.lost = true;
+                return Err(Error::new(ErrorKind::Lost, "read", "the log was trimmed"));
+            }
+            Sabotage::RedeliversLate if self.returned == 0 => {
+                let again = self.notes.was_delivered(&self.group, Uuid::nil());
+                self.notes.delivered(&self.group, Uuid::nil());
+                if again {
+                    tokio::time::sleep(PROMPT).await;
+                }
+            }
+            Sabotage::GivesUpSilently if self.troubled => return pending().await,
+            Sabotage::StallsAtAThousand if self.returned >= STALL => return pending().await,
+            Sabotage::FallsAsleep => {
+                if self.asleep {
+                    return pending().await;
+                }
+                let next = tokio::time::timeout(SLEEPY, self.sound().await?.next());
+                return match next.await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.asleep = true;
+                        pending().await
+                    }
+                };
+            }
+            _ => {}
+        }
+        match self.sound().await?.next().await {
+            Err(error) if error.kind() == ErrorKind::Lost => self.lost(error).await,
+            Err(error) if error.is_transient() => {
+                let first = !std::mem::replace(&mut self.troubled, true);
+                if self.sabotage == Sabotage::EndsSilently && first { Ok(None) } else { Err(error) }
+            }
+            Ok(None) if self.sabotage == Sabotage::NeverEnds => pending().await,
+            other => other,
+        }
+    }
+
+    async fn lost(&mut self, error: Error) -> Result<Option<Record>> {
+        match self.sabotage {
+            Sabotage::HidesLossWhileLive => self.sound().await?.next().await,
+            _ => {
+                self.lost = true;
+                self.lost_again = self.sabotage == Sabotage::RepeatsLoss;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn read(&mut self) -> Result<Option<Record>> {
+        if let Some(record) = self.queue.pop_front() {
+            return Ok(Some(record));
+        }
+        let record = self.fetch().await?;
+        let sabotage = self.sabotage;
+        match sabotage {
+            Sabotage::ForgetsOnCancel => tokio::task::yield_now().await,
+            Sabotage::ForgetsBacklogOnCancel if self.remaining_inner().await? > 0 => {
+                tokio::task::yield_now().await;
+            }
+            Sabotage::CommitsWhatWasCancelled => {
+                self.queue.extend(record);
+                tokio::task::yield_now().await;
+                return Ok(self.queue.pop_front());
+            }
+            Sabotage::CommitsWhatWasPrefetched => {
+                while self.queue.len() < AHEAD && self.remaining_inner().await? > 0 {
+                    let ahead = self.fetch().await?;
+                    self.queue.extend(ahead);
+                }
+            }
+            Sabotage::ReordersReads if self.returned % 8 == 1 => {
+                // Behind the next ones, so that it is overtaken by events of its own application.
+                for _ in 0..self.remaining_inner().await?.min(OVERTAKEN_BY) {
+                    let earlier = self.fetch().await?;
+                    self.queue.extend(earlier);
+                }
+                self.queue.extend(record);
+                return Ok(self.queue.pop_front());
+            }
+            Sabotage::SkipsAfterAnError if std::mem::take(&mut self.troubled) => return self.fetch().await,
+            Sabotage::RepeatsAfterAnError if std::mem::take(&mut self.troubled) => {
+                self.queue.extend(record);
+                return Ok(self.last.clone().or_else(|| self.queue.pop_front()));
+            }
+            Sabotage::SkipsForeignRecords => {
+                let mut record = record;
+                while record.as_ref().is_some_and(|record| record.key.is_none()) {
+                    record = self.fetch().await?;
+                }
+                return Ok(record);
+            }
+            Sabotage::SharesWork | Sabotage::TakesFromReplicas => {
+                let mut record = record;
+                while let Some(key) = record.as_ref().and_then(|record| record.key) {
+                    let first = self.notes.delivered(&self.group, key);
+                    if first || self.sabotage == Sabotage::TakesFromReplicas && self.returned == 0 {
+                        break;
+                    }
+                    record = self.fetch().await?;
+                }
+                return Ok(record);
+            }
+            _ => {}
+        }
+        Ok(record)
+    }
+
+    /// What happens to a record on its way to the caller.
+    pub(super) async fn hand_over(&mut self, mut record: Record) -> Result<Record> {
+        match self.sabotage {
+            Sabotage::ChokesOnTombstones if record.payload.is_none() => {
+                return Err(Error::new(ErrorKind::Corrupt, "read", "a record without a value"));
+            }
+            Sabotage::LosesEmptyPayloads if record.payload.as_ref().is_some_and(Bytes::is_empty) => {
+                record.payload = None;
+            }
+            Sabotage::CommitsOnFetch => self.sound().await?.commit().await?,
+            Sabotage::NewBeforeOldAfterRestart => {
+                if let Some(key) = record.key {
+                    self.notes.delivered(&self.group, key);
+                }
+            }
+            Sabotage::RepeatsWithinASession if self.commits > 0 && self.returned % 8 == 7 => {
+                self.queue.push_front(record.clone());
+                self.commits = 0;
+            }
+            _ => {}
+        }
+        self.returned += 1;
+        self.last = Some(record.clone());
+        Ok(record)
+    }
+}

@@ -1,0 +1,203 @@
+//! A source that is broken.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use backup_tracker::{Error, EventSource, Record, Result};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::Sabotage;
+use super::lane::Notes;
+use super::read::SLEEPY;
+use crate::bench::PROMPT;
+use crate::harness::{Lane, Start};
+
+/// The source of a [`SabotagedLane`](super::SabotagedLane).
+pub struct SabotagedSource<L: Lane> {
+    /// None until the first use, for the one that opens lazily.
+    pub(super) inner: Option<L::Source>,
+    pub(super) lane: Arc<L>,
+    pub(super) group: String,
+    pub(super) sabotage: Sabotage,
+    pub(super) notes: Arc<Notes>,
+    pub(super) queue: VecDeque<Record>,
+    pub(super) last: Option<Record>,
+    /// How many records lie before this session's beginning.
+    pub(super) before: u64,
+    pub(super) returned: u64,
+    pub(super) commits: u64,
+    /// A commit that was confirmed and not made.
+    pub(super) owed: bool,
+    pub(super) lost: bool,
+    pub(super) lost_again: bool,
+    pub(super) troubled: bool,
+    pub(super) cancelled: bool,
+    pub(super) asleep: bool,
+}
+
+impl<L: Lane> SabotagedSource<L> {
+    pub(super) async fn open(
+        lane: Arc<L>,
+        group: &str,
+        start: Start,
+        sabotage: Sabotage,
+        notes: Arc<Notes>,
+    ) -> Result<Self> {
+        let (mut stand_in, before) = notes.positions.get(group);
+        let mut start = start;
+        match sabotage {
+            Sabotage::MixesGroups => stand_in = "everybody".to_owned(),
+            Sabotage::IgnoresLatest => start = Start::Earliest,
+            // A name of its own, which becomes the group's at the first commit.
+            Sabotage::StartNotFixed if stand_in == group => stand_in = format!("{group}-{}", Uuid::new_v4()),
+            _ => {}
+        }
+        let inner = match sabotage {
+            Sabotage::OpensLazily => None,
+            _ => Some(lane.source(&stand_in, start).await?),
+        };
+        let mut source = Self {
+            inner,
+            lane,
+            group: group.to_owned(),
+            sabotage,
+            notes,
+            queue: VecDeque::new(),
+            last: None,
+            before,
+            returned: 0,
+            commits: 0,
+            owed: false,
+            lost: false,
+            lost_again: false,
+            troubled: false,
+            cancelled: false,
+            asleep: false,
+        };
+        if sabotage == Sabotage::StartNotFixed {
+            source.group = format!("{group}\0{stand_in}");
+        }
+        source.begin().await?;
+        Ok(source)
+    }
+
+    pub(super) async fn sound(&mut self) -> Result<&mut L::Source> {
+        if self.inner.is_none() {
+            self.inner = Some(self.lane.source(&self.group, Start::Latest).await?);
+        }
+        self.inner.as_mut().ok_or_else(|| Error::closed("read"))
+    }
+
+    pub(super) async fn remaining_inner(&mut self) -> Result<u64> {
+        self.sound().await?.remaining().await
+    }
+
+    async fn pay(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.owed) {
+            self.sound().await?.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Commits at a position of the saboteur's own choice.
+    async fn commit_at(&mut self, before: u64) -> Result<()> {
+        self.notes.positions.set(&*self.lane, &self.group, before).await
+    }
+}
+
+impl<L: Lane> EventSource for SabotagedSource<L> {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        self.pay().await?;
+        self.cancelled = true;
+        let record = self.read().await?;
+        self.cancelled = false;
+        match record {
+            Some(record) => self.hand_over(record).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.commits += 1;
+        let read = self.before + self.returned;
+        match self.sabotage {
+            Sabotage::CommitsOneShort => self.commit_at(read.saturating_sub(1)).await,
+            Sabotage::CommitsOneTooFar => self.commit_at(read + 1).await,
+            Sabotage::CommitsOneByOne => self.commit_at(self.before + self.commits.min(self.returned)).await,
+            Sabotage::MovesOnWhenRepeated => self.commit_at(read + self.commits - 1).await,
+            Sabotage::CommitsToTheEnd if self.returned == 0 => self.commit_at(u64::MAX).await,
+            Sabotage::CommitsToTheEnd | Sabotage::MovesThePositionBack => self.commit_at(read).await,
+            Sabotage::ResetsBeforeCommitting => {
+                self.notes.positions.forget(&self.group);
+                tokio::task::yield_now().await;
+                self.commit_at(read).await
+            }
+            Sabotage::ConfirmsTooEarly => {
+                self.owed = true;
+                Ok(())
+            }
+            Sabotage::ConfirmsWithoutABroker if self.notes.is_gone() => Ok(()),
+            Sabotage::StartNotFixed => {
+                self.sound().await?.commit().await?;
+                if let Some((group, stand_in)) = self.group.split_once('\0') {
+                    self.notes.positions.rename(group, stand_in.to_owned(), 0);
+                }
+                Ok(())
+            }
+            _ => self.sound().await?.commit().await,
+        }
+    }
+
+    fn resumed(&self) -> bool {
+        let resumed = self.inner.as_ref().is_some_and(EventSource::resumed);
+        match self.sabotage {
+            Sabotage::AlwaysResumed => true,
+            Sabotage::NeverResumed => false,
+            Sabotage::StaysResumedAfterLoss => resumed || self.lost,
+            _ => resumed,
+        }
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        let remaining = self.remaining_inner().await? + self.queue.len() as u64;
+        Ok(match self.sabotage {
+            Sabotage::CountsTooFew => remaining.saturating_sub(1),
+            Sabotage::NeverCountsToZero => remaining + 1,
+            _ => remaining,
+        })
+    }
+
+    async fn close(mut self) -> Result<()> {
+        if self.sabotage == Sabotage::CommitsOnClose {
+            self.sound().await?.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<L: Lane> Drop for SabotagedSource<L> {
+    fn drop(&mut self) {
+        let blocks = match self.sabotage {
+            Sabotage::BlocksWithoutABroker => self.notes.is_gone(),
+            Sabotage::BlocksAfterWaiting => self.cancelled && self.returned == 0,
+            _ => false,
+        };
+        if blocks {
+            std::thread::sleep(PROMPT + SLEEPY);
+        }
+        if self.sabotage == Sabotage::CommitsOnDrop
+            && let Some(inner) = &mut self.inner
+        {
+            // As far as it gets without waiting: this is a saboteur.
+            let _done = inner.commit().now_or_never();
+        }
+    }
+}
+
+impl<L: Lane> fmt::Debug for SabotagedSource<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SabotagedSource").field("sabotage", &self.sabotage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! The primary's background task: performs what its machine decides.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use tracing::{debug, error, info, warn};
+
+use super::board::Board;
+use super::dispatch::{Dispatcher, Done};
+use crate::error::{Error, Result};
+use crate::listener::Change;
+use crate::protocol::primary::{Command, Effect, Input, Primary};
+use crate::retry::{RetryPolicy, Waits};
+use crate::sink::Sink;
+use crate::transition::BackupTransition;
+use crate::wire::{self, WireFormat};
+
+pub(super) enum Request {
+    Do { command: Command, traceparent: Option<String>, reply: oneshot::Sender<Result<Answer>> },
+    Close(oneshot::Sender<Result<()>>),
+}
+
+pub(super) type Answer = (BackupTransition, Option<Done>);
+
+pub(super) struct Announcer<S> {
+    pub(super) machine: Primary,
+    pub(super) sink: S,
+    pub(super) wire_format: WireFormat,
+    pub(super) retry: RetryPolicy,
+    pub(super) board: Arc<Board>,
+    pub(super) dispatcher: Dispatcher,
+}
+
+/// Ends the board however the driver ends, also with its runtime.
+struct EndOfBoard(Arc<Board>);
+
+impl Drop for EndOfBoard {
+    fn drop(&mut self) {
+        self.0.end(Ok(()));
+    }
+}
+
+impl<S: Sink> Announcer<S> {
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let _end = EndOfBoard(self.board.clone());
+        let mut until_paid = self.retry.for_ever().waits();
+        let mut wait = until_paid.next();
+        let close = loop {
+            let pause = wait.filter(|_| self.machine.owes().is_some());
+            tokio::select! {
+                biased;
+                request = requests.recv() => match request {
+                    Some(Request::Do { command, traceparent, reply }) => {
+                        let waits = self.retry.waits();
+                        self.process(Input::Command(command), waits, traceparent, Some(reply)).await;
+                    }
+                    Some(Request::Close(reply)) => break Some(reply),
+                    None => break None,
+                },
+                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                    // A single attempt, so that callers need not wait long behind it.
+                    let once = self.retry.give_up_after(Duration::ZERO).waits();
+                    self.process(Input::Idle, once, None, None).await;
+                    wait = until_paid.next();
+                }
+            }
+            if self.machine.owes().is_none() {
+                until_paid = self.retry.for_ever().waits();
+                wait = until_paid.next();
+            }
+        };
+        requests.close();
+        let result = self.end().await;
+        if let Some(reply) = close {
+            // The closer may have gone.
+            drop(reply.send(result));
+        }
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::Do { reply, .. } => drop(reply.send(Err(Error::closed("announce")))),
+                Request::Close(reply) => drop(reply.send(Ok(()))),
+            }
+        }
+        self.dispatcher.finish().await;
+        if let Err(error) = self.sink.close().await {
+            warn!(%error, "closing the sink failed");
+        }
+        debug!("the primary is closed");
+    }
+
+    /// What is owed gets a last chance.
+    async fn end(&mut self) -> Result<()> {
+        let waits = self.retry.waits();
+        self.process(Input::Idle, waits, None, None).await;
+        if self.machine.state().is_operation() {
+            warn!(state = %self.machine.state(), "the primary ends in the middle of an operation; the next one must say Ready");
+        }
+        let Some(owed) = self.machine.owes() else { return Ok(()) };
+        error!(%owed, "the primary ends and still owes an announcement; secondaries may stay paused");
+        let error = self.board.status().health.error().cloned();
+        Err(error.unwrap_or_else(|| Error::closed("announce what is owed")))
+    }
+
+    async fn process(
+        &mut self,
+        input: Input,
+        mut waits: Waits,
+        traceparent: Option<String>,
+        mut reply: Option<oneshot::Sender<Result<Answer>>>,
+    ) {
+        let mut listeners = None;
+        let mut effects = VecDeque::from(self.machine.handle(input));
+        while let Some(effect) = effects.pop_front() {
+            let next = match effect {
+                Effect::Send(transition) => self.send(&transition, traceparent.as_deref()).await,
+                Effect::BackOff(error) => match waits.next() {
+                    Some(wait) => {
+                        warn!(%error, ?wait, "an announcement failed and will be tried again");
+                        sleep(wait).await;
+                        Input::Retry
+                    }
+                    None => Input::GiveUp,
+                },
+                Effect::Apply(transition) => {
+                    listeners = Some(self.apply(transition));
+                    continue;
+                }
+                Effect::Answer(answer) => {
+                    if let Err(error) = &answer {
+                        warn!(%error, "a step was refused or could not be announced");
+                    }
+                    if let Some(reply) = reply.take() {
+                        // The caller may have gone.
+                        drop(reply.send(answer.map(|transition| (transition, listeners.take()))));
+                    }
+                    continue;
+                }
+                Effect::Owe(transition, error) => {
+                    error!(%transition, %error, "nobody knows what the log holds: the way back to Ready is owed");
+                    continue;
+                }
+            };
+            effects.extend(self.machine.handle(next));
+        }
+    }
+
+    async fn send(&mut self, transition: &BackupTransition, traceparent: Option<&str>) -> Input {
+        let mut event = wire::encode(transition, self.wire_format);
+        if let Some(traceparent) = traceparent {
+            event = event.header("traceparent", traceparent.to_owned());
+        }
+        match self.sink.send(&event).await {
+            Ok(()) => {
+                self.board.healthy();
+                Input::Accepted
+            }
+            Err(error) => {
+                self.board.troubled(error.clone());
+                Input::Failed(error)
+            }
+        }
+    }
+
+    fn apply(&self, transition: BackupTransition) -> Done {
+        info!(id = %transition.id, from = %transition.from, to = %transition.to, "announced");
+        let state = transition.to;
+        self.board.publish(state, Some(transition.clone()), true, !state.is_operation());
+        self.dispatcher.notify(Change { transition, replay: false, missed: false })
+    }
+}

@@ -1,0 +1,98 @@
+//! The file transport on the conformance suite's bench.
+
+use std::fs::{File, remove_file, rename};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use backup_tracker::{Error, ErrorKind, Result};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
+use tempfile::TempDir;
+use transport_file_example::{FileLog, FileSink, FileSource, MAX_EVENT_BYTES, StartAt};
+
+pub(crate) struct FileHarness(pub(crate) TempDir);
+
+impl Harness for FileHarness {
+    type Lane = FileLane;
+
+    fn name(&self) -> &str {
+        "file"
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::new(MAX_EVENT_BYTES)
+            .lacks(Ability::End, "a file can always be appended to")
+            .lacks(Ability::Kill, "there is no broker whose process could end")
+    }
+
+    async fn lane(&self, name: &str, _: Isolation) -> Result<FileLane> {
+        let directory = self.0.path().join(name);
+        Ok(FileLane { log: FileLog::open(&directory)?, directory, lock: Mutex::default() })
+    }
+}
+
+pub(crate) struct FileLane {
+    log: FileLog,
+    directory: PathBuf,
+    lock: Mutex<Option<File>>,
+}
+
+impl FileLane {
+    fn locked(&self) -> io::Result<File> {
+        let file = File::options().append(true).open(self.directory.join("log"))?;
+        file.lock().map(|()| file)
+    }
+}
+
+fn failed(cause: impl Into<io::Error>) -> Error {
+    Error::new(ErrorKind::Internal, "prepare a case", cause.into().to_string())
+}
+
+impl Lane for FileLane {
+    type Sink = FileSink;
+    type Source = FileSource;
+
+    async fn sink(&self) -> Result<FileSink> {
+        Ok(self.log.sink())
+    }
+
+    async fn source(&self, group: &str, start: Start) -> Result<FileSource> {
+        let latest = start == Start::Latest;
+        self.log.source(group, if latest { StartAt::Latest } else { StartAt::Earliest }).await
+    }
+
+    /// As a script would: a line of JSON.
+    async fn append_raw(&self, record: RawRecord) -> Result<()> {
+        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+        let headers = record.headers.iter().map(|header| (&*header.name, text(&header.value)));
+        let (key, payload) = (record.key.as_deref().map(text), record.payload.as_deref().map(text));
+        let line = serde_json::to_string(&(key, headers.collect::<Vec<_>>(), payload)).map_err(failed)?;
+        self.locked().and_then(|mut log| writeln!(log, "{line}")).map_err(failed)
+    }
+
+    async fn trim(&self) -> Result<()> {
+        self.log.trim().await
+    }
+
+    /// The next one who opens it makes it anew.
+    async fn recreate(&self) -> Result<()> {
+        remove_file(self.directory.join("log")).map_err(failed)
+    }
+
+    async fn inflict(&self, fault: Fault) -> Result<()> {
+        if fault == Fault::Cut {
+            // As when the file system is unmounted.
+            return rename(&self.directory, self.directory.with_extension("away")).map_err(failed);
+        }
+        // As when a process is stopped while it holds the lock.
+        *self.lock.lock().expect("no panic before") = Some(self.locked().map_err(failed)?);
+        Ok(())
+    }
+
+    async fn heal(&self) -> Result<()> {
+        match self.lock.lock().expect("no panic before").take() {
+            Some(lock) => lock.unlock().map_err(failed),
+            None => rename(self.directory.with_extension("away"), &self.directory).map_err(failed),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is asked of the cluster and not of the log: does the topic exist, what does it take.
+
+use std::time::Duration;
+
+use backup_tracker::{ErrorKind, Result};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::Client;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext};
+
+use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
+use crate::config::Kafka;
+use crate::context::Context;
+use crate::error::{Place, code_of, kind_of};
+
+/// A partition and the broker that leads it.
+pub(crate) struct Partition {
+    pub(crate) id: i32,
+    pub(crate) leader: i32,
+}
+
+/// The topic's partitions in order, as soon as the cluster can tell.
+pub(crate) fn partitions(
+    client: &Client<impl ClientContext>,
+    context: &Context,
+    place: &Place,
+    operation: &'static str,
+    deadline: Deadline,
+    wait_for_creation: bool,
+    serve: impl Fn(),
+) -> Result<Vec<Partition>> {
+    loop {
+        // In slices, because a refused identity shows in the background alone, and only when events are served.
+        let slice = deadline.left().min(Duration::from_millis(500));
+        let attempt = client.fetch_metadata(Some(&place.topic), slice);
+        serve();
+        if let Some(code) = context.denied() {
+            return Err(place.code(operation, code));
+        }
+        let cause = match attempt {
+            Ok(metadata) => match metadata.topics().first() {
+                Some(topic) => match topic.error() {
+                    None => {
+                        let mut found: Vec<Partition> = topic
+                            .partitions()
+                            .iter()
+                            .map(|partition| Partition { id: partition.id(), leader: partition.leader() })
+                            .collect();
+                        found.sort_by_key(|partition| partition.id);
+                        let led = found.iter().all(|partition| partition.leader >= 0);
+                        if !found.is_empty() && led {
+                            return Ok(found);
+                        }
+                        KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)
+                    }
+                    Some(code) => KafkaError::MetadataFetch(code.into()),
+                },
+                None => KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition),
+            },
+            Err(cause) => cause,
+        };
+        let kind = code_of(&cause).map_or(ErrorKind::Internal, kind_of);
+        let may_come = kind == ErrorKind::Unavailable || (wait_for_creation && kind == ErrorKind::NotFound);
+        if !may_come || deadline.is_over() {
+            return Err(place.kafka(operation, cause));
+        }
+        std::thread::sleep(PAUSE.min(deadline.left()));
+    }
+}
+
+/// Creates the topic if the user wants that and it does not exist.
+pub(crate) async fn create_topic(kafka: &Kafka, place: &Place) -> Result<()> {
+    const OPERATION: &str = "create the topic";
+    let Some(create) = kafka.create.clone() else {
+        return Ok(());
+    };
+    let admin = connect(kafka, place, OPERATION).await?;
+    let deadline = Deadline::after(kafka.open_timeout);
+    let (admin, exists) = on_a_thread(place, OPERATION, move |place| {
+        let (client, context) = (admin.inner(), admin.inner().context());
+        match partitions(client, context, place, OPERATION, deadline, false, || {}) {
+            Ok(_) => Ok((admin, true)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((admin, false)),
+            Err(error) => Err(error),
+        }
+    })
+    .await?;
+    if exists {
+        drop_elsewhere(admin);
+        return Ok(());
+    }
+    let replication = TopicReplication::Fixed(i32::from(create.replication));
+    // Checked before: both fit.
+    let partitions = i32::try_from(create.partitions).unwrap_or(i32::MAX);
+    let mut topic = NewTopic::new(&place.topic, partitions, replication);
+    for (name, value) in &create.config {
+        topic = topic.set(name, value);
+    }
+    let options =
+        AdminOptions::new().request_timeout(Some(deadline.left())).operation_timeout(Some(deadline.left()));
+    let outcome = admin.create_topics([&topic], &options).await;
+    drop_elsewhere(admin);
+    let result = outcome.map_err(|cause| place.kafka(OPERATION, cause))?;
+    match result.into_iter().next() {
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) | Some(Ok(_)) | None => Ok(()),
+        Some(Err((_, code))) => Err(place.code(OPERATION, code)),
+    }
+}
+
+/// The largest record batch that the topic takes, if this client may know.
+pub(crate) async fn max_message_bytes(kafka: &Kafka, place: &Place, timeout: Duration) -> Option<usize> {
+    const OPERATION: &str = "read the topic's limits";
+    let admin = match connect(kafka, place, OPERATION).await {
+        Ok(admin) => admin,
+        Err(error) => {
+            tracing::debug!(%error, "the topic's size limit stays unknown");
+            return None;
+        }
+    };
+    let options = AdminOptions::new().request_timeout(Some(timeout));
+    let specifier = ResourceSpecifier::Topic(&place.topic);
+    let outcome = admin.describe_configs([&specifier], &options).await;
+    drop_elsewhere(admin);
+    match outcome.map(|results| results.into_iter().next()) {
+        Ok(Some(Ok(resource))) => resource
+            .get("max.message.bytes")
+            .and_then(|entry| entry.value.as_ref())
+            .and_then(|value| value.parse().ok()),
+        // Reading a topic's configuration needs a permission that sending does not.
+        other => {
+            tracing::debug!(?other, "the topic's size limit stays unknown");
+            None
+        }
+    }
+}
+
+async fn connect(kafka: &Kafka, place: &Place, operation: &'static str) -> Result<AdminClient<Context>> {
+    let mut config: ClientConfig = kafka.client_config();
+    kafka.properties.apply(&mut config);
+    on_a_thread(place, operation, move |place| {
+        config.create_with_context(Context::default()).map_err(|cause| place.kafka(operation, cause))
+    })
+    .await
+}

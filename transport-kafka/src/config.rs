@@ -1,0 +1,325 @@
+//! What a user sets before opening a sink or a source.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use backup_tracker::{Error, Result};
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::admin;
+use crate::error::Place;
+use crate::sink::KafkaSink;
+use crate::source::KafkaSource;
+
+/// How long opening may take unless [`Kafka::open_timeout`] says otherwise: 10 s.
+pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a send may take unless [`KafkaSinkBuilder::send_timeout`] says otherwise: 10 s.
+pub const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a commit, or a count of what remains, may take unless [`KafkaSourceBuilder::request_timeout`] says otherwise:
+/// 10 s.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a source looks for new partitions unless [`KafkaSourceBuilder::partition_refresh`] says otherwise: 30 s.
+pub const DEFAULT_PARTITION_REFRESH: Duration = Duration::from_secs(30);
+
+/// A topic of a Kafka cluster: where sinks write and sources read.
+///
+/// Nothing is checked and nothing is connected before a builder's `open`.
+#[derive(Clone)]
+pub struct Kafka {
+    pub(crate) servers: String,
+    pub(crate) topic: String,
+    pub(crate) properties: Properties,
+    pub(crate) open_timeout: Duration,
+    pub(crate) create: Option<CreateTopic>,
+}
+
+impl Kafka {
+    /// The topic on the cluster that these bootstrap servers (`host:port`, separated by commas) belong to.
+    pub fn new(bootstrap_servers: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self {
+            servers: bootstrap_servers.into(),
+            topic: topic.into(),
+            properties: Properties::default(),
+            open_timeout: DEFAULT_OPEN_TIMEOUT,
+            create: None,
+        }
+    }
+
+    /// Sets a property of librdkafka, whatever it is, on every client; it wins over what this crate sets by itself.
+    ///
+    /// See librdkafka's `CONFIGURATION.md` for the names. A value is never shown, neither in `Debug` nor in an error.
+    #[must_use]
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.set(name, value);
+        self
+    }
+
+    /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
+    /// [`DEFAULT_OPEN_TIMEOUT`] unless set.
+    #[must_use]
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// Creates the topic when opening finds that it does not exist. Without it opening fails as
+    /// [`NotFound`](backup_tracker::ErrorKind::NotFound). A topic that exists is left as it is.
+    #[must_use]
+    pub fn create_topic(mut self, create: CreateTopic) -> Self {
+        self.create = Some(create);
+        self
+    }
+
+    /// A builder of the writing half.
+    #[must_use]
+    pub fn sink(&self) -> KafkaSinkBuilder {
+        KafkaSinkBuilder { kafka: self.clone(), send_timeout: DEFAULT_SEND_TIMEOUT }
+    }
+
+    /// A builder of the reading half, with the position of this group.
+    ///
+    /// Give every secondary a group of its own, one that nothing else uses; its replicas share it.
+    pub fn source(&self, group: impl Into<String>) -> KafkaSourceBuilder {
+        KafkaSourceBuilder {
+            kafka: self.clone(),
+            group: group.into(),
+            start: StartAt::default(),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            partition_refresh: DEFAULT_PARTITION_REFRESH,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        not_blank("bootstrap servers", &self.servers)?;
+        not_blank("topic", &self.topic)?;
+        not_zero("open timeout", self.open_timeout)?;
+        match &self.create {
+            Some(create) if create.partitions == 0 || create.partitions > i32::MAX as u32 => {
+                Err(Error::config("partitions", "a topic has from 1 to 2147483647"))
+            }
+            Some(create) if create.replication == 0 || create.replication > i16::MAX as u16 => {
+                Err(Error::config("replication", "a topic has from 1 to 32767 replicas"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What every client has in common.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.servers)
+            // A missing topic is an error here, and must not come into being with the broker's defaults.
+            .set("allow.auto.create.topics", "false")
+            // A dead connection must show within the time in which a user expects an answer; librdkafka's 60 s are long.
+            .set("socket.timeout.ms", "10000")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("log.connection.close", "false");
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+
+    pub(crate) fn is_debugging(&self) -> bool {
+        self.properties.get("debug").is_some()
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kafka")
+            .field("bootstrap_servers", &self.servers)
+            .field("topic", &self.topic)
+            .field("properties", &self.properties)
+            .field("open_timeout", &self.open_timeout)
+            .field("create_topic", &self.create)
+            .finish()
+    }
+}
+
+/// librdkafka properties as the user gave them. `Debug` shows the names alone.
+#[derive(Clone, Default)]
+pub(crate) struct Properties(BTreeMap<String, String>);
+
+impl Properties {
+    fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn apply(&self, config: &mut ClientConfig) {
+        for (name, value) in &self.0 {
+            config.set(name, value);
+        }
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// How a missing topic is created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateTopic {
+    /// How many partitions it gets. One is enough for most: an application's events never spread.
+    pub partitions: u32,
+    /// On how many brokers each partition is kept.
+    pub replication: u16,
+    /// Topic settings, for example `min.insync.replicas`.
+    pub config: BTreeMap<String, String>,
+}
+
+impl CreateTopic {
+    /// A topic with this many partitions, each on this many brokers, and the broker's defaults otherwise.
+    #[must_use]
+    pub fn new(partitions: u32, replication: u16) -> Self {
+        Self { partitions, replication, config: BTreeMap::new() }
+    }
+
+    /// The topic with one more setting.
+    #[must_use]
+    pub fn config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// Where a group starts that has no position yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartAt {
+    /// At the first record that the topic holds. The default: a secondary that comes late still learns of an operation that
+    /// is running.
+    #[default]
+    Earliest,
+    /// Behind the last record that the topic holds at opening.
+    Latest,
+}
+
+/// Settings of a [`KafkaSink`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct KafkaSinkBuilder {
+    pub(crate) kafka: Kafka,
+    pub(crate) send_timeout: Duration,
+}
+
+impl KafkaSinkBuilder {
+    /// As [`Kafka::property`], for this sink alone.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// How long a send may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), in
+    /// milliseconds' precision; [`DEFAULT_SEND_TIMEOUT`] unless set. librdkafka looks at the time once a second, so the
+    /// error may come that much later. It is librdkafka's `message.timeout.ms`.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings, connects, looks for the topic, and acquires the producer's id.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up; what was connected is disconnected in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](backup_tracker::ErrorKind::Config) naming the wrong setting,
+    /// [`NotFound`](backup_tracker::ErrorKind::NotFound) without the topic,
+    /// [`Denied`](backup_tracker::ErrorKind::Denied), and
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) when the time is over.
+    pub async fn open(self) -> Result<KafkaSink> {
+        self.kafka.check()?;
+        not_zero("send timeout", self.send_timeout)?;
+        let place = Place { topic: self.kafka.topic.clone(), group: None };
+        admin::create_topic(&self.kafka, &place).await?;
+        KafkaSink::open(self, place).await
+    }
+}
+
+/// Settings of a [`KafkaSource`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct KafkaSourceBuilder {
+    pub(crate) kafka: Kafka,
+    pub(crate) group: String,
+    pub(crate) start: StartAt,
+    pub(crate) request_timeout: Duration,
+    pub(crate) partition_refresh: Duration,
+}
+
+impl KafkaSourceBuilder {
+    /// As [`Kafka::property`], for this source alone.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
+    /// has one.
+    pub fn start(mut self, start: StartAt) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How long a commit, or a count of what remains, may take before it fails as
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_REQUEST_TIMEOUT`] unless set.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How often to look for partitions that were added to the topic; [`DEFAULT_PARTITION_REFRESH`] unless set.
+    pub fn partition_refresh(mut self, interval: Duration) -> Self {
+        self.partition_refresh = interval;
+        self
+    }
+
+    /// Checks the settings, connects, looks for the topic, finds the group's position or fixes its start, and begins to
+    /// read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up; what was connected is disconnected in the background. A new group's start may be fixed
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](backup_tracker::ErrorKind::Config) naming the wrong setting,
+    /// [`NotFound`](backup_tracker::ErrorKind::NotFound) without the topic,
+    /// [`Denied`](backup_tracker::ErrorKind::Denied), and
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) when the time is over.
+    pub async fn open(self) -> Result<KafkaSource> {
+        self.kafka.check()?;
+        not_blank("group", &self.group)?;
+        not_zero("request timeout", self.request_timeout)?;
+        not_zero("partition refresh", self.partition_refresh)?;
+        let place = Place { topic: self.kafka.topic.clone(), group: Some(self.group.clone()) };
+        admin::create_topic(&self.kafka, &place).await?;
+        KafkaSource::open(self, place).await
+    }
+}
+
+fn not_blank(setting: &str, value: &str) -> Result<()> {
+    if value.trim().is_empty() {
+        return Err(Error::config(setting, "it is blank"));
+    }
+    Ok(())
+}
+
+fn not_zero(setting: &str, value: Duration) -> Result<()> {
+    if value < Duration::from_millis(1) {
+        return Err(Error::config(setting, "it is less than a millisecond"));
+    }
+    Ok(())
+}

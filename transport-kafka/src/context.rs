@@ -1,0 +1,103 @@
+//! What librdkafka tells its client besides results: log lines and background errors.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use backup_tracker::ErrorKind;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientContext, Statistics};
+
+use crate::error::{code_of, kind_of};
+
+/// The context of every client of this crate. A clone is the same context: some clients keep theirs to themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// `debug=eos` was added by us, so its lines are not the user's business.
+    hide_eos: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    denied: Option<RDKafkaErrorCode>,
+    producer_id: bool,
+}
+
+impl Context {
+    pub(crate) fn for_producer(hide_eos: bool) -> Self {
+        Self(Arc::new(Inner { hide_eos, ..Inner::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The refusal that librdkafka met in the background, if any: requests only time out then, and would hide the reason.
+    pub(crate) fn denied(&self) -> Option<RDKafkaErrorCode> {
+        self.state().denied
+    }
+
+    /// Waits until the idempotent producer has its id, or a refusal is known, or the time is over.
+    pub(crate) fn wait_for_producer_id(&self, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
+        let mut state = self.state();
+        while !state.producer_id && state.denied.is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.producer_id
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        // The only sign of an acquired producer id that librdkafka gives to a producer without transactions.
+        if fac == "GETPID" && message.contains("Acquired PID") {
+            self.state().producer_id = true;
+            self.0.changed.notify_all();
+        }
+        match level {
+            // What librdkafka logs as an error it deals with itself; what it cannot heal comes back from a call.
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", fac, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", fac, "{message}");
+            }
+            RDKafkaLogLevel::Debug if self.0.hide_eos => {
+                tracing::trace!(target: "librdkafka", fac, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", fac, "{message}"),
+        }
+    }
+
+    // Whoever asks for statistics wants them in the log; parsing them first would only cost.
+    fn stats_raw(&self, statistics: &[u8]) {
+        tracing::info!(target: "librdkafka", statistics = %String::from_utf8_lossy(statistics));
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(code) = code_of(&error)
+            && kind_of(code) == ErrorKind::Denied
+        {
+            self.state().denied = Some(code);
+            self.0.changed.notify_all();
+        }
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Context {}

@@ -1,0 +1,267 @@
+//! How librdkafka's errors become core's.
+
+use backup_tracker::{Delivery, Error, ErrorKind};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// What an error is about, so that every message names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) topic: String,
+    pub(crate) group: Option<String>,
+}
+
+impl Place {
+    pub(crate) fn error(
+        &self,
+        kind: ErrorKind,
+        operation: &'static str,
+        message: impl Into<String>,
+    ) -> Error {
+        let error = Error::new(kind, operation, message).with_topic(&*self.topic);
+        match &self.group {
+            Some(group) => error.with_group(&**group),
+            None => error,
+        }
+    }
+
+    /// The error of an operation that librdkafka failed.
+    pub(crate) fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error {
+        match cause {
+            // The value may be a secret, and both texts of the cause contain it.
+            KafkaError::ClientConfig(_, description, name, _) => {
+                let reason = if is_secret(&name) { "the value is not accepted" } else { &*description };
+                Error::config(&name, reason)
+            }
+            KafkaError::ClientCreation(reason) => Error::config("properties", reason),
+            KafkaError::Nul(_) => {
+                Error::config("topic or group", "it contains a zero byte").with_source(cause)
+            }
+            _ => {
+                let (kind, message) = match code_of(&cause) {
+                    Some(code) => (kind_of(code), advice(code)),
+                    None => (ErrorKind::Internal, "the client library failed"),
+                };
+                self.error(kind, operation, format!("{message}: {cause}")).with_source(cause)
+            }
+        }
+    }
+
+    pub(crate) fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error {
+        self.kafka(operation, KafkaError::Global(code))
+    }
+}
+
+/// The code of an error, also where the client library's accessor has none to give.
+pub(crate) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// Whether the value of a property must not be shown.
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", "pem", "key", "jaas", "token", "oauth"].iter().any(|word| name.contains(word))
+}
+
+pub(crate) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
+    use RDKafkaErrorCode as C;
+    match code {
+        C::Authentication
+        | C::SSL
+        | C::SaslAuthenticationFailed
+        | C::UnsupportedSASLMechanism
+        | C::IllegalSASLState
+        | C::SecurityDisabled
+        | C::TopicAuthorizationFailed
+        | C::GroupAuthorizationFailed
+        | C::ClusterAuthorizationFailed
+        | C::TransactionalIdAuthorizationFailed
+        | C::DelegationTokenAuthDisabled
+        | C::DelegationTokenNotFound
+        | C::DelegationTokenOwnerMismatch
+        | C::DelegationTokenRequestNotAllowed
+        | C::DelegationTokenAuthorizationFailed
+        | C::DelegationTokenExpired
+        | C::UnacceptableCredential => ErrorKind::Denied,
+
+        C::UnknownTopic
+        | C::UnknownTopicOrPartition
+        | C::UnknownTopicId
+        | C::UnknownPartition
+        | C::ResourceNotFound => ErrorKind::NotFound,
+
+        C::MessageSizeTooLarge
+        | C::MessageBatchTooLarge
+        | C::InvalidMessageSize
+        | C::InvalidRecord
+        | C::InvalidTimestamp => ErrorKind::Rejected,
+
+        C::Fenced | C::ProducerFenced | C::FencedInstanceId | C::TransactionCoordinatorFenced => {
+            ErrorKind::Fenced
+        }
+
+        C::OffsetOutOfRange | C::AutoOffsetReset | C::LogTruncation => ErrorKind::Lost,
+
+        C::BadMessage | C::BadCompression | C::InvalidMessage => ErrorKind::Corrupt,
+
+        C::InvalidTopic
+        | C::InvalidConfig
+        | C::InvalidArgument
+        | C::InvalidGroupId
+        | C::InvalidPartitions
+        | C::InvalidReplicationFactor
+        | C::InvalidReplicaAssignment
+        | C::InvalidRequiredAcks
+        | C::InvalidSessionTimeout
+        | C::PolicyViolation
+        | C::UnsupportedCompressionType
+        | C::UnknownMemberId
+        | C::IllegalGeneration
+        | C::FencedMemberEpoch
+        | C::StaleMemberEpoch => ErrorKind::Config,
+
+        C::BrokerDestroy
+        | C::DestroyBroker
+        | C::BrokerTransportFailure
+        | C::Resolve
+        | C::MessageTimedOut
+        | C::AllBrokersDown
+        | C::OperationTimedOut
+        | C::QueueFull
+        | C::ISRInsufficient
+        | C::NodeUpdate
+        | C::WaitingForCoordinator
+        | C::InProgress
+        | C::PreviousInProgress
+        | C::Outdated
+        | C::TimedOutQueue
+        | C::WaitCache
+        | C::Interrupted
+        | C::Retry
+        | C::PurgeQueue
+        | C::PurgeInflight
+        | C::Fatal
+        | C::UnknownBroker
+        | C::LeaderNotAvailable
+        | C::NotLeaderForPartition
+        | C::RequestTimedOut
+        | C::BrokerNotAvailable
+        | C::ReplicaNotAvailable
+        | C::StaleControllerEpoch
+        | C::NetworkException
+        | C::CoordinatorLoadInProgress
+        | C::CoordinatorNotAvailable
+        | C::NotCoordinator
+        | C::NotEnoughReplicas
+        | C::NotEnoughReplicasAfterAppend
+        | C::RebalanceInProgress
+        | C::NotController
+        | C::InvalidProducerEpoch
+        | C::OutOfOrderSequenceNumber
+        | C::DuplicateSequenceNumber
+        | C::InvalidProducerIdMapping
+        | C::UnknownProducerId
+        | C::ConcurrentTransactions
+        | C::KafkaStorageError
+        | C::ReassignmentInProgress
+        | C::FetchSessionIdNotFound
+        | C::InvalidFetchSessionEpoch
+        | C::ListenerNotFound
+        | C::FencedLeaderEpoch
+        | C::UnknownLeaderEpoch
+        | C::StaleBrokerEpoch
+        | C::OffsetNotAvailable
+        | C::PreferredLeaderNotAvailable
+        | C::EligibleLeadersNotAvailable
+        | C::UnstableOffsetCommit
+        | C::ThrottlingQuotaExceeded
+        | C::RebootstrapRequired => ErrorKind::Unavailable,
+
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn advice(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as C;
+    match kind_of(code) {
+        ErrorKind::Denied => "the broker refuses this client; check the credentials and its ACLs",
+        ErrorKind::NotFound => "create the topic first, or ask for it to be created",
+        ErrorKind::Rejected => "the broker does not take this event",
+        ErrorKind::Fenced => "another client took this one's place",
+        ErrorKind::Lost => "the log was trimmed, deleted or recreated under the position",
+        ErrorKind::Corrupt => "a record cannot be read",
+        ErrorKind::Config if matches!(code, C::UnknownMemberId | C::IllegalGeneration) => {
+            "the group has members that subscribe; use a group of its own"
+        }
+        ErrorKind::Config => "the broker does not accept the settings",
+        ErrorKind::Unavailable => "the broker does not answer now",
+        _ => "the broker or the client library failed",
+    }
+}
+
+/// What an error of librdkafka's local queue or of a delivery report says of the event (K3).
+///
+/// The client library keeps librdkafka's own verdict (`rd_kafka_message_status`) to itself, and an earlier attempt of the
+/// same request may have reached the log before a later one failed. So only a refusal that every attempt must have met
+/// alike is certain.
+pub(crate) fn delivery_of(code: RDKafkaErrorCode) -> Delivery {
+    use RDKafkaErrorCode as C;
+    match code {
+        C::MessageSizeTooLarge | C::MessageBatchTooLarge | C::InvalidMessageSize => Delivery::NotSent,
+        _ => Delivery::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backup_tracker::{Delivery, ErrorKind};
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode as C};
+    use rdkafka::types::RDKafkaConfRes;
+
+    use super::{Place, delivery_of, kind_of};
+
+    fn place() -> Place {
+        Place { topic: "backups".into(), group: Some("search".into()) }
+    }
+
+    #[test]
+    fn only_what_time_can_heal_is_transient() {
+        for code in [C::AllBrokersDown, C::MessageTimedOut, C::NotCoordinator] {
+            assert!(kind_of(code).is_transient(), "{code:?}");
+        }
+        for code in [C::TopicAuthorizationFailed, C::UnknownTopicOrPartition] {
+            assert!(!kind_of(code).is_transient(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_message_names_topic_and_group_and_keeps_the_cause() {
+        let error = place().code("commit", C::GroupAuthorizationFailed);
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(error.topic(), Some("backups"));
+        assert_eq!(error.group(), Some("search"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_refused_secret_is_not_repeated() {
+        let cause = KafkaError::ClientConfig(
+            RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+            "cannot parse hunter2".into(),
+            "sasl.password".into(),
+            "hunter2".into(),
+        );
+        let error = place().kafka("open the sink", cause);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("sasl.password"));
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_timeout_leaves_the_outcome_open() {
+        assert_eq!(delivery_of(C::MessageTimedOut), Delivery::Unknown);
+        assert_eq!(delivery_of(C::PurgeQueue), Delivery::Unknown);
+        assert_eq!(delivery_of(C::MessageSizeTooLarge), Delivery::NotSent);
+    }
+}

@@ -1,0 +1,245 @@
+//! Where a session begins: the group's position, compared with what the log holds.
+
+use std::time::Duration;
+
+use backup_tracker::{Error, ErrorKind, Result};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::StartAt;
+use crate::context::Context;
+use crate::error::Place;
+
+pub(crate) type Client = BaseConsumer<Context>;
+
+/// The metadata of an offset that only fixes a new group's start. Any other, also that of another program, is a commit.
+const START_MARK: &str = "start";
+/// The metadata of an offset that a user committed.
+const COMMIT_MARK: &str = "committed";
+
+/// A group's offset in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    offset: i64,
+    is_start: bool,
+}
+
+/// Where to read each partition from, and what that means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) positions: Vec<i64>,
+    /// An earlier session committed, and the log still holds what follows.
+    pub(crate) resumed: bool,
+    /// Nothing is stored for the group, so its start is to be fixed.
+    pub(crate) is_new: bool,
+    /// `(partition, the position that the log does not hold)`.
+    pub(crate) lost: Vec<(usize, i64)>,
+}
+
+pub(crate) fn plan(stored: &[Option<Stored>], low: &[i64], high: &[i64], start: StartAt) -> Plan {
+    let is_new = stored.iter().all(Option::is_none);
+    let mut lost = Vec::new();
+    let positions = stored
+        .iter()
+        .zip(low.iter().zip(high))
+        .enumerate()
+        .map(|(partition, (stored, (&low, &high)))| match stored {
+            Some(Stored { offset, .. }) if (low..=high).contains(offset) => *offset,
+            Some(Stored { offset, .. }) => {
+                lost.push((partition, *offset));
+                low
+            }
+            None if is_new && start == StartAt::Latest => high,
+            // Also where other partitions have a position: this one was added since, and holds nothing that was read.
+            None => low,
+        })
+        .collect();
+    let committed = stored.iter().flatten().any(|stored| !stored.is_start);
+    Plan { positions, resumed: committed && lost.is_empty(), is_new, lost }
+}
+
+/// The group's offsets.
+pub(crate) fn stored(
+    client: &Client,
+    topic: &str,
+    partitions: usize,
+    timeout: Duration,
+) -> KafkaResult<Vec<Option<Stored>>> {
+    let list = list(topic, (0..partitions).map(|partition| (partition, Offset::Invalid)))?;
+    let found = client.committed_offsets(list, timeout)?;
+    let mut stored = vec![None; partitions];
+    for element in found.elements() {
+        element.error()?;
+        if let (Some(slot), Offset::Offset(offset)) =
+            (slot(&mut stored, element.partition()), element.offset())
+        {
+            *slot = Some(Stored { offset, is_start: element.metadata() == START_MARK });
+        }
+    }
+    Ok(stored)
+}
+
+/// The first offset that each of these partitions holds.
+pub(crate) fn low(
+    client: &Client,
+    topic: &str,
+    partitions: usize,
+    timeout: Duration,
+) -> KafkaResult<Vec<i64>> {
+    bounds(client, topic, partitions, Offset::Beginning, timeout)
+}
+
+/// The offset behind the last one that each of these partitions holds.
+pub(crate) fn high(
+    client: &Client,
+    topic: &str,
+    partitions: usize,
+    timeout: Duration,
+) -> KafkaResult<Vec<i64>> {
+    bounds(client, topic, partitions, Offset::End, timeout)
+}
+
+// One request for each broker, where `fetch_watermarks` needs two for each partition: Kafka's ListOffsets takes -1 and -2 in
+// place of a time, and these are librdkafka's numbers of the end and the beginning.
+fn bounds(
+    client: &Client,
+    topic: &str,
+    partitions: usize,
+    which: Offset,
+    timeout: Duration,
+) -> KafkaResult<Vec<i64>> {
+    let list = list(topic, (0..partitions).map(|partition| (partition, which)))?;
+    let found = client.offsets_for_times(list, timeout)?;
+    let mut bounds = vec![0; partitions];
+    for element in found.elements() {
+        element.error()?;
+        if let (Some(slot), Offset::Offset(offset)) =
+            (slot(&mut bounds, element.partition()), element.offset())
+        {
+            *slot = offset;
+        }
+    }
+    Ok(bounds)
+}
+
+/// Stores where a new group starts, so that the next session starts there too (S8).
+pub(crate) fn fix_start(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
+    store(client, topic, positions, START_MARK)
+}
+
+/// Stores the group's position. Returns when the broker has confirmed it.
+///
+/// librdkafka's blocking commit reports an error only when every partition failed. All are of one topic and one group, so they
+/// fail together: a permission, a coordinator, a group with members.
+pub(crate) fn commit(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
+    store(client, topic, positions, COMMIT_MARK)
+}
+
+fn store(client: &Client, topic: &str, positions: &[i64], mark: &str) -> KafkaResult<()> {
+    let list = list(topic, offsets(positions))?;
+    for partition in 0..positions.len() {
+        if let Some(mut element) = list.find_partition(topic, number(partition)) {
+            element.set_metadata(mark);
+        }
+    }
+    client.commit(&list, CommitMode::Sync)
+}
+
+/// Reads every partition from its position, without joining the group.
+pub(crate) fn assign(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
+    client.assign(&list(topic, offsets(positions))?)
+}
+
+fn offsets(positions: &[i64]) -> impl Iterator<Item = (usize, Offset)> {
+    positions.iter().enumerate().map(|(partition, offset)| (partition, Offset::Offset(*offset)))
+}
+
+fn list(topic: &str, offsets: impl Iterator<Item = (usize, Offset)>) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic, number(partition), offset)?;
+    }
+    Ok(list)
+}
+
+/// A partition as librdkafka writes it.
+pub(crate) fn number(partition: usize) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+fn slot<T>(slots: &mut [T], partition: i32) -> Option<&mut T> {
+    slots.get_mut(usize::try_from(partition).ok()?)
+}
+
+/// What a user is told when the log does not hold the position any more (S12).
+pub(crate) fn lost_error(place: &Place, lost: &[(usize, i64)], positions: &[i64]) -> Error {
+    let places: Vec<String> = lost
+        .iter()
+        .map(|(partition, offset)| {
+            let begin = positions.get(*partition).copied().unwrap_or_default();
+            format!("partition {partition} from {offset} to {begin}")
+        })
+        .collect();
+    place.error(
+        ErrorKind::Lost,
+        "read",
+        format!(
+            "the log was trimmed or recreated under the position; reading goes on at the earliest record: {}",
+            places.join(", ")
+        ),
+    )
+}
+
+/// A result of librdkafka as one of ours.
+pub(crate) fn as_ours<T>(place: &Place, operation: &'static str, result: KafkaResult<T>) -> Result<T> {
+    result.map_err(|cause| place.kafka(operation, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Plan, StartAt, Stored, plan};
+
+    fn committed(offset: i64) -> Option<Stored> {
+        Some(Stored { offset, is_start: false })
+    }
+
+    fn start(offset: i64) -> Option<Stored> {
+        Some(Stored { offset, is_start: true })
+    }
+
+    #[test]
+    fn a_new_group_starts_where_it_was_told_to() {
+        let (low, high) = ([2, 0], [9, 4]);
+        let earliest = plan(&[None, None], &low, &high, StartAt::Earliest);
+        assert_eq!(earliest.positions, low);
+        assert!(earliest.is_new && !earliest.resumed);
+        let latest = plan(&[None, None], &low, &high, StartAt::Latest);
+        assert_eq!(latest.positions, high);
+    }
+
+    #[test]
+    fn a_fixed_start_is_no_resumption() {
+        let Plan { positions, resumed, is_new, lost } = plan(&[start(9)], &[0], &[12], StartAt::Earliest);
+        assert_eq!(positions, [9]);
+        assert!(!resumed && !is_new && lost.is_empty());
+    }
+
+    #[test]
+    fn a_partition_that_was_added_is_read_from_its_beginning() {
+        let plan = plan(&[committed(5), None], &[0, 0], &[5, 3], StartAt::Latest);
+        assert_eq!(plan.positions, [5, 0]);
+        assert!(plan.resumed);
+    }
+
+    #[test]
+    fn a_position_outside_of_the_log_is_lost() {
+        let trimmed = plan(&[committed(5), committed(1)], &[7, 0], &[9, 3], StartAt::Latest);
+        assert_eq!(trimmed.positions, [7, 1]);
+        assert_eq!(trimmed.lost, [(0, 5)]);
+        assert!(!trimmed.resumed);
+        let recreated = plan(&[committed(5)], &[0], &[2], StartAt::Latest);
+        assert_eq!(recreated.positions, [0]);
+        assert_eq!(recreated.lost, [(0, 5)]);
+    }
+}

@@ -1,0 +1,271 @@
+//! The reading half.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaResult;
+use tokio::sync::mpsc;
+
+use crate::admin;
+use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
+use crate::config::{Kafka, KafkaSourceBuilder};
+use crate::context::Context;
+use crate::error::Place;
+use crate::poller::{Item, Poller, Shared};
+use crate::positions::{self, Client, as_ours};
+
+const OPEN: &str = "open the source";
+const COMMIT: &str = "commit";
+const REMAINING: &str = "count what remains";
+
+/// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
+const BUFFER: usize = 64;
+
+/// What the source relies on, so that a user's value would break its promises.
+const RESERVED: [&str; 5] = [
+    "group.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+];
+
+/// Reads the topic from the group's position. Made by [`KafkaSourceBuilder::open`].
+///
+/// The crate's documentation says what it guarantees.
+pub struct KafkaSource {
+    place: Place,
+    request_timeout: Duration,
+    resumed: bool,
+    /// In each partition, the offset behind what `next` has returned.
+    next: Vec<i64>,
+    /// An item that was taken from the channel and is not due yet.
+    waiting: Option<Item>,
+    lost: Option<Error>,
+    /// Ends that an earlier count saw beyond `next`.
+    suspects: Vec<Option<i64>>,
+    items: mpsc::Receiver<Item>,
+    shared: Arc<Shared>,
+    requests: Worker<Arc<Client>>,
+}
+
+impl KafkaSource {
+    pub(crate) async fn open(builder: KafkaSourceBuilder, place: Place) -> Result<Self> {
+        for name in RESERVED {
+            if builder.kafka.properties.get(name).is_some() {
+                return Err(Error::config(name, "this crate sets it, and relies on it"));
+            }
+        }
+        let config = client_config(&builder.kafka, &builder.group);
+        let deadline = Deadline::after(builder.kafka.open_timeout);
+        on_a_thread(&place, OPEN, move |place| open(&config, &builder, place, deadline)).await
+    }
+
+    /// Takes an item into account, and gives what `next` has to return for it.
+    fn accept(&mut self, item: Item) -> Option<Result<Option<Record>>> {
+        match item {
+            Item::Record { partition, offset, record } => {
+                *self.next.get_mut(partition)? = offset + 1;
+                Some(Ok(Some(record)))
+            }
+            Item::End { partition, offset } => {
+                let next = self.next.get_mut(partition)?;
+                *next = offset.max(*next);
+                None
+            }
+            Item::Grown { starts } => {
+                self.next.extend(starts);
+                None
+            }
+            Item::Lost { moved, error } => {
+                for (partition, offset) in moved {
+                    *self.next.get_mut(partition)? = offset;
+                }
+                self.resumed = false;
+                Some(Err(error))
+            }
+            Item::Failed(error) => {
+                self.shared.error_was_taken();
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Takes into account what has arrived and is nothing that `next` would return.
+    fn accept_what_is_silent(&mut self) {
+        while self.waiting.is_none() && self.lost.is_none() {
+            match self.items.try_recv() {
+                Ok(item @ (Item::Record { .. } | Item::Failed(_))) => self.waiting = Some(item),
+                Ok(item) => {
+                    if let Some(Err(error)) = self.accept(item) {
+                        self.lost = Some(error);
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl EventSource for KafkaSource {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
+        loop {
+            let item = match self.waiting.take() {
+                Some(item) => item,
+                None => self.items.recv().await.ok_or_else(|| {
+                    self.place.error(ErrorKind::Internal, "read", "the polling thread has ended")
+                })?,
+            };
+            if let Some(outcome) = self.accept(item) {
+                return outcome;
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let next = self.next.clone();
+        self.requests
+            .run(&self.place, COMMIT, self.request_timeout, move |client, place| {
+                as_ours(place, COMMIT, positions::commit(client, &place.topic, &next))
+            })
+            .await
+    }
+
+    fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        self.accept_what_is_silent();
+        let count = self.next.len();
+        let timeout = self.request_timeout;
+        let high = self
+            .requests
+            .run(&self.place, REMAINING, timeout, move |client, place| {
+                let high = positions::high(client, &place.topic, count, timeout);
+                as_ours(place, REMAINING, high)
+            })
+            .await?;
+        self.accept_what_is_silent();
+        let nothing_waits = self.waiting.is_none() && self.lost.is_none();
+        self.suspects.resize(self.next.len(), None);
+        let mut remaining = 0;
+        for (partition, high) in high.into_iter().enumerate() {
+            // Not negative where it is positive.
+            let beyond = u64::try_from(high - self.next[partition]).unwrap_or(0);
+            remaining += beyond;
+            let suspect = (beyond > 0 && nothing_waits).then_some(high);
+            // Seen twice: either a record is on its way, or there is none, and only the partition's end can tell.
+            if suspect.is_some() && self.suspects[partition] == suspect {
+                self.shared.ask(partition, high);
+            }
+            self.suspects[partition] = suspect;
+        }
+        Ok(remaining)
+    }
+
+    async fn close(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSource")
+            .field("topic", &self.place.topic)
+            .field("group", &self.place.group)
+            .field("resumed", &self.resumed)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
+    let mut config = kafka.client_config();
+    config
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("fetch.error.backoff.ms", "100")
+        // No group is joined. librdkafka also holds a commit back for as long while the group's coordinator is away.
+        .set("session.timeout.ms", "6000");
+    kafka.properties.apply(&mut config);
+    config
+}
+
+fn open(
+    config: &ClientConfig,
+    builder: &KafkaSourceBuilder,
+    place: &Place,
+    deadline: Deadline,
+) -> Result<KafkaSource> {
+    let context = Context::default();
+    let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
+    let topic = &*place.topic;
+    let found = admin::partitions(
+        client.client(),
+        &context,
+        place,
+        OPEN,
+        deadline,
+        builder.kafka.create.is_some(),
+        // Nothing is assigned yet, so this yields no record; errors reach the context.
+        || drop(client.poll(Duration::ZERO)),
+    )?;
+    let count = found.len();
+    // A new topic's leaders, and a new group's coordinator, may need a moment. Opening has its time for that.
+    let patiently = |ask: &dyn Fn(Duration) -> KafkaResult<Vec<i64>>| {
+        deadline.patiently(|left| as_ours(place, OPEN, ask(left)))
+    };
+    let stored =
+        deadline.patiently(|left| as_ours(place, OPEN, positions::stored(&client, topic, count, left)))?;
+    // The position first: it is never behind an end that is asked for later.
+    let low = patiently(&|left| positions::low(&client, topic, count, left))?;
+    let high = patiently(&|left| positions::high(&client, topic, count, left))?;
+    let plan = positions::plan(&stored, &low, &high, builder.start);
+    if plan.is_new {
+        deadline
+            .patiently(|_| as_ours(place, OPEN, positions::fix_start(&client, topic, &plan.positions)))?;
+    }
+    as_ours(place, OPEN, positions::assign(&client, topic, &plan.positions))?;
+
+    let lost = (!plan.lost.is_empty()).then(|| positions::lost_error(place, &plan.lost, &plan.positions));
+    let client = Arc::new(client);
+    let shared = Arc::new(Shared::default());
+    let (sender, items) = mpsc::channel(BUFFER);
+    let poller = Poller {
+        client: Arc::clone(&client),
+        place: place.clone(),
+        items: sender,
+        shared: Arc::clone(&shared),
+        positions: plan.positions.clone(),
+        ends: high.into_iter().map(Some).collect(),
+        refresh: builder.partition_refresh,
+    };
+    let thread = |cause: std::io::Error| {
+        place.error(ErrorKind::Internal, OPEN, "a thread could not be started").with_source(cause)
+    };
+    let requests = Worker::start(client).map_err(thread)?;
+    spawn("poller", move || poller.run()).map_err(thread)?;
+    Ok(KafkaSource {
+        request_timeout: builder.request_timeout,
+        resumed: plan.resumed,
+        suspects: vec![None; plan.positions.len()],
+        next: plan.positions,
+        waiting: None,
+        lost,
+        items,
+        shared,
+        requests,
+        place: place.clone(),
+    })
+}

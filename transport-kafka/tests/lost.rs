@@ -1,0 +1,86 @@
+//! The log is trimmed under the position.
+//!
+//! The mock keeps 5 MiB of a partition, and drops the oldest beyond that: that is how these tests trim. It can neither delete
+//! nor recreate a topic.
+
+mod support;
+
+use backup_tracker::{ErrorKind, EventSource};
+use backup_tracker_kafka::KafkaSink;
+use support::{cluster, next, send, soon, text};
+
+/// Sends so much that what was there before is gone.
+async fn flood(sink: &mut KafkaSink) {
+    for _ in 0..7 {
+        send(sink, "flood", &"x".repeat(900_000)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_position_that_was_trimmed_away_is_said_to_be_lost_once() {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    send(&mut sink, "app", "one").await;
+    let mut source = cluster.source("search").await;
+    next(&mut source).await;
+    soon(source.commit()).await.unwrap();
+    drop(source);
+    flood(&mut sink).await;
+
+    let mut source = cluster.source("search").await;
+    assert!(!source.resumed());
+    let remaining = soon(source.remaining()).await.unwrap();
+    assert!((1..=7).contains(&remaining), "{remaining}");
+    let error = soon(source.next()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
+    for _ in 0..remaining {
+        assert_eq!(text(&next(&mut source).await).len(), 900_000);
+    }
+    assert_eq!(soon(source.remaining()).await.unwrap(), 0);
+    soon(source.commit()).await.unwrap();
+    assert!(cluster.source("search").await.resumed());
+}
+
+#[tokio::test]
+async fn a_position_that_is_trimmed_away_during_a_session_is_said_to_be_lost_once() {
+    let cluster = cluster(2);
+    let mut sink = cluster.sink().await;
+    // The other partition has nothing to do with it, and is neither lost nor read again.
+    let other = (0..100)
+        .map(|number| number.to_string())
+        .find(|name| sink.partition_of(name) != sink.partition_of("flood"))
+        .unwrap();
+    send(&mut sink, &other, "other").await;
+    send(&mut sink, "flood", "one").await;
+    let source = cluster.kafka().source("search");
+    // So little is prefetched that the rest is trimmed before it is asked for.
+    let source = source
+        .property("queued.min.messages", "1")
+        .property("queued.max.messages.kbytes", "1")
+        .property("fetch.message.max.bytes", "1000");
+    let mut source = soon(source.open()).await.unwrap();
+    let mut first = [text(&next(&mut source).await), text(&next(&mut source).await)];
+    first.sort();
+    assert_eq!(first, ["one", "other"]);
+    soon(source.commit()).await.unwrap();
+    // Away for longer than the log is kept. The mock cannot hold a reader up, but it can be gone for it alone.
+    for _ in 0..200 {
+        send(&mut sink, "flood", &"x".repeat(90_000)).await;
+    }
+    let mut lost = 0;
+    let mut seen = 0;
+    while soon(source.remaining()).await.unwrap() > 0 {
+        match soon(source.next()).await {
+            Ok(record) => {
+                assert_eq!(text(&record.unwrap()).len(), 90_000);
+                seen += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
+                assert!(!source.resumed());
+                lost += 1;
+            }
+        }
+    }
+    assert_eq!(lost, 1, "after {seen} records");
+}

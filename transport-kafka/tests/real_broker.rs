@@ -1,0 +1,244 @@
+//! What librdkafka's mock cannot show: markers of transactions, topics that grow, shrink and come again, topic settings.
+//!
+//! Ignored unless asked for, because they need a broker: set `BACKUP_TRACKER_KAFKA` to its address and add `-- --ignored`.
+
+mod support;
+
+use std::time::Duration;
+
+use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
+use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
+use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
+use backup_tracker_kafka::rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSource};
+use support::{event, next, send, soon, text, texts};
+use uuid::Uuid;
+
+struct Topic {
+    name: String,
+    client: ClientConfig,
+    kafka: Kafka,
+}
+
+async fn topic(create: CreateTopic) -> Topic {
+    let servers = std::env::var("BACKUP_TRACKER_KAFKA").expect("the address of a broker");
+    let name = format!("test-{}", Uuid::new_v4());
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &servers);
+    let kafka = Kafka::new(servers, &name);
+    drop(soon(kafka.clone().create_topic(create).sink().open()).await.unwrap());
+    Topic { name, client, kafka }
+}
+
+impl Topic {
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.client.create().unwrap()
+    }
+
+    /// Sends records in a transaction, whose end is a record of its own that no reader is given.
+    fn transaction(&self, texts: &[&str], commit: bool) {
+        let limit = Duration::from_secs(20);
+        let mut config = self.client.clone();
+        config.set("transactional.id", Uuid::new_v4().to_string());
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(limit).unwrap();
+        producer.begin_transaction().unwrap();
+        for text in texts {
+            let record = BaseRecord::<(), str>::to(&self.name).partition(0).payload(text);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(limit).unwrap();
+        if commit {
+            producer.commit_transaction(limit).unwrap();
+        } else {
+            producer.abort_transaction(limit).unwrap();
+        }
+    }
+
+    async fn source(&self, group: &str) -> KafkaSource {
+        soon(self.kafka.source(format!("{}-{group}", self.name)).open()).await.unwrap()
+    }
+}
+
+async fn comes_down_to_nothing(source: &mut KafkaSource) {
+    soon(async {
+        while source.remaining().await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn markers_of_transactions_do_not_remain() {
+    let topic = topic(CreateTopic::new(1, 1)).await;
+    topic.transaction(&["one", "two"], true);
+    let mut source = topic.source("search").await;
+    assert!(soon(source.remaining()).await.unwrap() >= 2);
+    assert_eq!(texts(&mut source, 2).await, ["one", "two"]);
+    comes_down_to_nothing(&mut source).await;
+    // The same for a live session.
+    for round in 0..3 {
+        topic.transaction(&["three"], true);
+        assert!(soon(source.remaining()).await.unwrap() >= 1, "round {round}");
+        assert_eq!(texts(&mut source, 1).await, ["three"]);
+        comes_down_to_nothing(&mut source).await;
+    }
+    topic.transaction(&["never"], false);
+    comes_down_to_nothing(&mut source).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    send(&mut sink, "app", "four").await;
+    assert_eq!(texts(&mut source, 1).await, ["four"]);
+    soon(source.commit()).await.unwrap();
+    topic.transaction(&["never"], false);
+    drop(source);
+    let mut source = topic.source("search").await;
+    assert!(source.resumed());
+    comes_down_to_nothing(&mut source).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once() {
+    let topic = topic(CreateTopic::new(1, 1)).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    for number in 0..5 {
+        send(&mut sink, "app", &number.to_string()).await;
+    }
+    let mut source = topic.source("search").await;
+    texts(&mut source, 5).await;
+    soon(source.commit()).await.unwrap();
+    let admin = topic.admin();
+    soon(admin.delete_topics(&[&topic.name], &AdminOptions::new())).await.unwrap();
+    soon(async { while topic.kafka.sink().open().await.is_ok() {} }).await;
+    let again = topic.kafka.clone().create_topic(CreateTopic::new(1, 1));
+    let mut sink = soon(again.sink().open()).await.unwrap();
+    for name in ["new 0", "new 1"] {
+        send(&mut sink, "app", name).await;
+    }
+    let mut lost = 0;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        match tokio::time::timeout(Duration::from_secs(60), source.next()).await.unwrap() {
+            Ok(record) => seen.push(text(&record.unwrap())),
+            Err(error) if error.kind() == ErrorKind::Lost => lost += 1,
+            Err(error) => eprintln!("{error}"),
+        }
+    }
+    assert_eq!(seen, ["new 0", "new 1"]);
+    assert_eq!(lost, 1);
+    assert!(!source.resumed());
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn partitions_that_are_added_during_a_session_are_read() {
+    let topic = topic(CreateTopic::new(1, 1)).await;
+    let builder = topic.kafka.source(format!("{}-search", topic.name));
+    let mut source = soon(builder.partition_refresh(Duration::from_millis(200)).open()).await.unwrap();
+    let mut old = soon(topic.kafka.sink().open()).await.unwrap();
+    send(&mut old, "app", "one").await;
+    assert_eq!(texts(&mut source, 1).await, ["one"]);
+    let admin = topic.admin();
+    let more = NewPartitions::new(&topic.name, 4);
+    soon(admin.create_partitions([&more], &AdminOptions::new())).await.unwrap();
+    let mut new = soon(async {
+        loop {
+            let sink = topic.kafka.sink().open().await.unwrap();
+            if (0..100).any(|number| sink.partition_of(&number.to_string()) == 3) {
+                break sink;
+            }
+        }
+    })
+    .await;
+    let names: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    for name in &names {
+        send(&mut new, name, name).await;
+    }
+    // Fixed at opening: the old sink goes on as before.
+    assert_eq!(old.partition_of("app"), 0);
+    let mut seen = texts(&mut source, names.len()).await;
+    seen.sort_by_key(|name| name.parse::<u32>().unwrap());
+    assert_eq!(seen, names);
+    comes_down_to_nothing(&mut source).await;
+    soon(source.commit()).await.unwrap();
+    drop(source);
+    let mut source = topic.source("search").await;
+    assert!(source.resumed());
+    assert_eq!(soon(source.remaining()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn the_topics_own_limit_is_known_before_an_event_is_sent() {
+    let create = CreateTopic::new(1, 1).config("max.message.bytes", "5000");
+    let topic = topic(create).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    send(&mut sink, "app", &"x".repeat(4000)).await;
+    for _ in 0..2 {
+        let error = soon(sink.send(&event("app", &"x".repeat(5000)))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+        assert_eq!(error.delivery(), Delivery::NotSent);
+        assert!(error.message().contains("5000 is the most"), "{error}");
+    }
+    // And what is let through is taken: the count is exact enough.
+    let mut largest = 0;
+    for size in 4800..5000 {
+        match soon(sink.send(&event("app", &"x".repeat(size)))).await {
+            Ok(()) => largest = size,
+            Err(error) => assert!(error.message().contains("5000 is the most"), "{error}"),
+        }
+    }
+    assert!(largest > 4850, "{largest}");
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn a_missing_topic_is_not_created_where_the_broker_would() {
+    let mut topic = topic(CreateTopic::new(1, 1)).await;
+    topic.kafka =
+        Kafka::new(std::env::var("BACKUP_TRACKER_KAFKA").unwrap(), format!("{}-missing", topic.name));
+    for _ in 0..2 {
+        let sink = soon(topic.kafka.sink().open()).await.unwrap_err();
+        let source = soon(topic.kafka.source("search").open()).await.unwrap_err();
+        assert_eq!(sink.kind(), ErrorKind::NotFound, "{sink}");
+        assert_eq!(source.kind(), ErrorKind::NotFound, "{source}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn a_group_with_members_that_subscribe_is_refused_with_advice() {
+    let topic = topic(CreateTopic::new(1, 1)).await;
+    let group = format!("{}-search", topic.name);
+    let member: BaseConsumer = topic.client.clone().set("group.id", &group).create().unwrap();
+    member.subscribe(&[&topic.name]).unwrap();
+    while member.assignment().unwrap().count() == 0 {
+        drop(member.poll(Duration::from_millis(50)));
+    }
+    let error = soon(topic.kafka.source(&group).open()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.message().contains("a group of its own"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn an_offset_that_another_program_sets_is_a_position() {
+    let topic = topic(CreateTopic::new(1, 1)).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    for number in 0..5 {
+        send(&mut sink, "app", &number.to_string()).await;
+    }
+    let group = format!("{}-search", topic.name);
+    let tool: BaseConsumer = topic.client.clone().set("group.id", &group).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic.name, 0, Offset::Offset(3)).unwrap();
+    tool.commit(&list, backup_tracker_kafka::rdkafka::consumer::CommitMode::Sync).unwrap();
+    drop(tool);
+    let mut source = topic.source("search").await;
+    assert!(source.resumed());
+    assert_eq!(text(&next(&mut source).await), "3");
+}

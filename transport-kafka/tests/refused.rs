@@ -1,0 +1,120 @@
+//! What the broker refuses, and what kills a producer.
+
+mod support;
+
+use std::time::Duration;
+
+use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
+use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use support::{cluster, event, send, soon, text};
+
+#[tokio::test]
+async fn a_refused_topic_is_denied_and_permanent() {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    cluster.mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+    );
+    let error = soon(sink.send(&event("app", "one"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    // librdkafka remembers the refusal until it looks at the topic again.
+    soon(async {
+        while let Err(error) = sink.send(&event("app", "two")).await {
+            assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_group_is_denied_at_opening() {
+    let cluster = cluster(1);
+    cluster.mock.request_errors(
+        RDKafkaApiKey::OffsetFetch,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 5],
+    );
+    let error = soon(cluster.kafka().source("search").open()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert_eq!(error.group(), Some("search"));
+}
+
+#[tokio::test]
+async fn a_refused_producer_is_denied_at_opening() {
+    let cluster = cluster(1);
+    cluster.mock.request_errors(
+        RDKafkaApiKey::InitProducerId,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 5],
+    );
+    let error = soon(cluster.kafka().sink().open()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+}
+
+#[tokio::test]
+async fn a_dead_producer_is_replaced_by_the_next_send() {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    send(&mut sink, "app", "one").await;
+    cluster.mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+    );
+    let error = soon(sink.send(&event("app", "two"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    send(&mut sink, "app", "three").await;
+    let mut source = cluster.source("search").await;
+    let mut seen = Vec::new();
+    while soon(source.remaining()).await.unwrap() > 0 {
+        seen.push(text(&support::next(&mut source).await));
+    }
+    assert_eq!(seen.first().map(String::as_str), Some("one"));
+    assert_eq!(seen.last().map(String::as_str), Some("three"));
+}
+
+#[tokio::test]
+async fn errors_that_librdkafka_heals_do_not_show() {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    cluster.mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        ],
+    );
+    send(&mut sink, "app", "one").await;
+    cluster.mock.request_errors(
+        RDKafkaApiKey::OffsetFetch,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2],
+    );
+    let mut source = cluster.source("search").await;
+    cluster.mock.request_errors(
+        RDKafkaApiKey::Fetch,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 3],
+    );
+    assert_eq!(support::texts(&mut source, 1).await, ["one"]);
+    cluster
+        .mock
+        .request_errors(RDKafkaApiKey::OffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 2]);
+    soon(source.commit()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_send_that_timed_out_may_be_in_the_log_all_the_same() {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    let builder = cluster.kafka().sink().send_timeout(Duration::from_millis(500));
+    let mut hasty = soon(builder.open()).await.unwrap();
+    // The mock writes at once, and answers late.
+    let late = Duration::from_secs(3);
+    cluster.mock.broker_round_trip_time(1, late).unwrap();
+    let error = soon(hasty.send(&event("app", "one"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    cluster.mock.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    send(&mut sink, "app", "end").await;
+    let mut source = cluster.source("search").await;
+    assert_eq!(support::texts(&mut source, 2).await, ["one", "end"]);
+}
