@@ -106,6 +106,7 @@ mod bench;
 mod cases;
 mod clause;
 mod harness;
+mod nowhere;
 mod oracle;
 mod profile;
 mod proxy;
@@ -121,7 +122,7 @@ pub use harness::{Fault, Harness, Isolation, Lane, RawRecord, Start};
 pub use profile::{Ability, Profile};
 pub use proxy::Proxy;
 pub use report::{CaseReport, Failure, Report, Verdict};
-pub use run::{main, survey};
+pub use run::{ignored_main, main, survey};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,8 +1,8 @@
 //! The NATS transport passes every clause of the contract.
 
-mod harness;
-
 #![allow(clippy::unwrap_used, reason = "a test program without the standard harness is not seen as a test")]
+
+mod harness;
 
 use std::process::ExitCode;
 

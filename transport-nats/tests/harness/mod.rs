@@ -14,12 +14,12 @@ use backup_tracker_test_servers::Nats as Server;
 /// Small, so that the suite need not send much to exceed it.
 const MAX_EVENT_BYTES: i32 = 64 * 1024;
 
-pub struct NatsHarness {
+pub(crate) struct NatsHarness {
     shared: Server,
 }
 
 impl NatsHarness {
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         Ok(Self { shared: Server::start()? })
     }
 }
@@ -57,7 +57,7 @@ impl Harness for NatsHarness {
     }
 }
 
-pub struct NatsLane {
+pub(crate) struct NatsLane {
     topic: String,
     nats: Nats,
     own: Option<(Proxy, Arc<Mutex<Server>>)>,

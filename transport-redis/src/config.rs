@@ -1,0 +1,332 @@
+//! What a user sets before opening a sink or a source.
+
+use std::fmt;
+use std::time::Duration;
+
+use backup_tracker::{Error, Result, StartAt};
+use redis::{Client, ConnectionInfo, IntoConnectionInfo};
+
+use crate::error::{Cause, Failure, Place};
+use crate::sink::RedisSink;
+use crate::source::RedisSource;
+use crate::tls::Certificates;
+
+/// How long opening may take unless [`Redis::open_timeout`] says otherwise: 10 s.
+pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a send may take unless [`RedisSinkBuilder::send_timeout`] says otherwise: 10 s.
+pub const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a commit, a look at the stream, or a count of what remains may take unless
+/// [`RedisSourceBuilder::request_timeout`] says otherwise: 10 s.
+pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How large an event may be unless [`RedisSinkBuilder::max_event_bytes`] says otherwise: 1 MiB, as with Kafka. The
+/// server's own limit is `proto-max-bulk-len`, 512 MB unless it is set.
+pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+/// A stream of a Redis server: where sinks write and sources read.
+///
+/// Nothing is checked and nothing is connected before a builder's `open`.
+#[derive(Clone)]
+pub struct Redis {
+    server: Server,
+    pub(crate) topic: String,
+    user: Option<String>,
+    password: Option<String>,
+    certificates: Certificates,
+    pub(crate) open_timeout: Duration,
+    pub(crate) create: bool,
+}
+
+#[derive(Clone)]
+enum Server {
+    Url(String),
+    Native(Box<ConnectionInfo>),
+}
+
+impl Redis {
+    /// The stream with the key `topic` on the server at this URL: `redis://[[user]:password@]host[:port][/database]`,
+    /// `rediss://…` with TLS, or `unix:///path/to/socket`.
+    pub fn new(url: impl Into<String>, topic: impl Into<String>) -> Self {
+        Self::with(Server::Url(url.into()), topic.into())
+    }
+
+    /// The stream with the key `topic` on the server of the client library's own connection settings, which are taken as
+    /// they are.
+    pub fn with_connection(connection: ConnectionInfo, topic: impl Into<String>) -> Self {
+        Self::with(Server::Native(Box::new(connection)), topic.into())
+    }
+
+    fn with(server: Server, topic: String) -> Self {
+        Self {
+            server,
+            topic,
+            user: None,
+            password: None,
+            certificates: Certificates::default(),
+            open_timeout: DEFAULT_OPEN_TIMEOUT,
+            create: false,
+        }
+    }
+
+    /// The ACL user; it wins over the URL's. The server's `default` user unless either is set.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The password; it wins over the URL's. It is never shown, neither in `Debug` nor in an error.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The authorities, as PEM, that a `rediss://` server's certificate is checked against; those of the system unless set.
+    #[must_use]
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.authorities = Some(pem.into());
+        self
+    }
+
+    /// The certificate chain and the private key, as PEM, with which this client shows who it is to a `rediss://` server
+    /// that asks.
+    #[must_use]
+    pub fn client_certificate(mut self, chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.client = Some((chain_pem.into(), key_pem.into()));
+        self
+    }
+
+    /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
+    /// [`DEFAULT_OPEN_TIMEOUT`] unless set.
+    #[must_use]
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// Lets a missing stream come into being: with the first event of a sink, or with the group of a source. Without it
+    /// opening, and sending, fails as [`NotFound`](backup_tracker::ErrorKind::NotFound).
+    #[must_use]
+    pub fn create_stream(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// A builder of the writing half.
+    #[must_use]
+    pub fn sink(&self) -> RedisSinkBuilder {
+        RedisSinkBuilder {
+            redis: self.clone(),
+            send_timeout: DEFAULT_SEND_TIMEOUT,
+            max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
+            max_length: None,
+            replicas: None,
+        }
+    }
+
+    /// A builder of the reading half, with the position of this group.
+    ///
+    /// Give every secondary a group of its own, one that nothing else uses; its replicas share it.
+    pub fn source(&self, group: impl Into<String>) -> RedisSourceBuilder {
+        RedisSourceBuilder {
+            redis: self.clone(),
+            group: group.into(),
+            start: StartAt::default(),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        not_blank("topic", &self.topic)?;
+        not_zero("open timeout", self.open_timeout)?;
+        if self.user.is_some() && self.password.is_none() && self.settings()?.redis_settings().password().is_none()
+        {
+            return Err(Error::config("password", "a user is set and no password"));
+        }
+        Ok(())
+    }
+
+    /// Where and as whom to connect, from the URL or the client library's settings.
+    fn settings(&self) -> Result<ConnectionInfo> {
+        match &self.server {
+            // The client library's own words may repeat the URL, and with it the password.
+            Server::Url(url) => url.as_str().into_connection_info().map_err(|_| {
+                Error::config("url", "it is not redis://[[user]:password@]host[:port][/database], nor rediss://…")
+            }),
+            Server::Native(connection) => Ok((**connection).clone()),
+        }
+    }
+
+    pub(crate) fn client(&self, place: &Place) -> Result<Client> {
+        let mut settings = self.settings()?;
+        let mut identity = settings.redis_settings().clone();
+        if let Some(user) = &self.user {
+            identity = identity.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            identity = identity.set_password(password);
+        }
+        settings = settings.set_redis_settings(identity);
+        if matches!(self.server, Server::Url(_)) {
+            // Requests are small and wait for their answers: nothing is gained by holding one back.
+            let tcp = settings.tcp_settings().clone().set_nodelay(true);
+            settings = settings.set_tcp_settings(tcp);
+        }
+        self.certificates.client(settings).map_err(|cause| {
+            place.failure("open", Failure { asked: false, cause: Cause::Redis(cause) })
+        })
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.settings().ok();
+        let shown = settings.as_ref();
+        f.debug_struct("Redis")
+            .field("server", &shown.map(|settings| settings.addr().to_string()))
+            .field("database", &shown.map(|settings| settings.redis_settings().db()))
+            .field("topic", &self.topic)
+            .field("user", &self.user)
+            .field("open_timeout", &self.open_timeout)
+            .field("create_stream", &self.create)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`RedisSink`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct RedisSinkBuilder {
+    pub(crate) redis: Redis,
+    pub(crate) send_timeout: Duration,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) max_length: Option<u64>,
+    pub(crate) replicas: Option<Replicas>,
+}
+
+/// How many replicas must have an event, and how long they may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replicas {
+    pub(crate) count: u32,
+    pub(crate) timeout: Duration,
+}
+
+impl RedisSinkBuilder {
+    /// How long a send may take, a new connection included, before it fails as
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_SEND_TIMEOUT`] unless set.
+    pub fn send_timeout(mut self, timeout: Duration) -> Self {
+        self.send_timeout = timeout;
+        self
+    }
+
+    /// How many bytes the payload, the application's name, and the headers' names and values may have together;
+    /// [`DEFAULT_MAX_EVENT_BYTES`] unless set. A larger event is [`Rejected`](backup_tracker::ErrorKind::Rejected).
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
+    /// Trims the stream with each send to about so many entries, the youngest (`MAXLEN ~`): at least so many stay, and
+    /// some more, because the server removes whole blocks of entries (`stream-node-max-entries`, 100 unless set). Nothing
+    /// is trimmed unless set.
+    ///
+    /// Safe: a source whose position was trimmed away says so, as [`Lost`](backup_tracker::ErrorKind::Lost).
+    pub fn max_length(mut self, entries: u64) -> Self {
+        self.max_length = Some(entries);
+        self
+    }
+
+    /// Waits (`WAIT`) until so many replicas have an event before its send is `Ok`. When they do not have it within the
+    /// timeout, in milliseconds' precision, the send fails as
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) and
+    /// [`Unknown`](backup_tracker::Delivery::Unknown): the server itself has the event. Nobody is waited for unless set.
+    pub fn wait_for_replicas(mut self, count: u32, timeout: Duration) -> Self {
+        self.replicas = Some(Replicas { count, timeout });
+        self
+    }
+
+    /// Checks the settings, connects, and looks for the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](backup_tracker::ErrorKind::Config) naming the wrong setting, or when the key holds something else than a
+    /// stream; [`NotFound`](backup_tracker::ErrorKind::NotFound) without the stream,
+    /// [`Denied`](backup_tracker::ErrorKind::Denied), and
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) when the time is over.
+    pub async fn open(self) -> Result<RedisSink> {
+        self.redis.check()?;
+        not_zero("send timeout", self.send_timeout)?;
+        if self.max_length == Some(0) {
+            return Err(Error::config("max length", "it is 0; an event must stay until it is read"));
+        }
+        if let Some(Replicas { count, timeout }) = self.replicas {
+            not_zero("replicas' timeout", timeout)?;
+            if count == 0 {
+                return Err(Error::config("replicas", "it is 0; leave the setting out instead"));
+            }
+        }
+        let place = Place { topic: self.redis.topic.clone(), group: None };
+        RedisSink::open(self, place).await
+    }
+}
+
+/// Settings of a [`RedisSource`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct RedisSourceBuilder {
+    pub(crate) redis: Redis,
+    pub(crate) group: String,
+    pub(crate) start: StartAt,
+    pub(crate) request_timeout: Duration,
+}
+
+impl RedisSourceBuilder {
+    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
+    /// has one.
+    pub fn start(mut self, start: StartAt) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// How long a commit, a look at the stream, or a count of what remains may take, a new connection included, before it
+    /// fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_REQUEST_TIMEOUT`] unless set.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Checks the settings, connects, and finds the group's position or fixes its start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up. A new group's start may be fixed already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`RedisSinkBuilder::open`].
+    pub async fn open(self) -> Result<RedisSource> {
+        self.redis.check()?;
+        not_blank("group", &self.group)?;
+        not_zero("request timeout", self.request_timeout)?;
+        let place = Place { topic: self.redis.topic.clone(), group: Some(self.group.clone()) };
+        RedisSource::open(self, place).await
+    }
+}
+
+fn not_blank(setting: &str, value: &str) -> Result<()> {
+    if value.trim().is_empty() {
+        return Err(Error::config(setting, "it is blank"));
+    }
+    Ok(())
+}
+
+fn not_zero(setting: &str, value: Duration) -> Result<()> {
+    if value < Duration::from_millis(1) {
+        return Err(Error::config(setting, "it is less than a millisecond"));
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+-- The stream as it is, and what follows a position, in one look.
+-- ARGV: group, position, how many entries at most (0: none)
+local group, position, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+local log = look()
+if not log then
+  return { 'missing' }
+end
+local held = redis.call('HGET', side, 'group:' .. group)
+local token = held and find(group) and held:match('^%S+') or ''
+local entries = {}
+if count > 0 then
+  entries = redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', count)
+end
+return { 'found', token, log.added, log.length, log.first, log.tail, log.last, entries }

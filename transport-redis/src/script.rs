@@ -1,0 +1,35 @@
+//! What the server does in one step: Lua, because it has to compare before it moves.
+
+use redis::{Cmd, ToRedisArgs};
+
+macro_rules! script {
+    ($name:literal) => {
+        concat!(include_str!("lua/common.lua"), include_str!(concat!("lua/", $name, ".lua")))
+    };
+}
+
+pub(crate) const OPEN: &str = script!("open");
+pub(crate) const FETCH: &str = script!("fetch");
+pub(crate) const COMMIT: &str = script!("commit");
+pub(crate) const REGISTER: &str = script!("register");
+pub(crate) const APPEND: &str = script!("append");
+
+/// The key of the hash beside the stream.
+pub(crate) fn side_key(topic: &str) -> String {
+    format!("{topic}:backup-tracker")
+}
+
+/// The command that runs a script on a topic's two keys. The server keeps compiled scripts by their hash, so that sending
+/// the text costs no more than its bytes, and no answer can be that the script is unknown.
+pub(crate) fn run(script: &str, topic: &str) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(script).arg(2).arg(topic).arg(side_key(topic));
+    command
+}
+
+/// As [`run`], with arguments.
+pub(crate) fn run_with(script: &str, topic: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+    let mut command = run(script, topic);
+    command.arg(arguments);
+    command
+}

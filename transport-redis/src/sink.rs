@@ -1,0 +1,188 @@
+//! The writing half.
+
+use std::fmt;
+use std::time::Duration;
+
+use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
+use redis::{Cmd, Value};
+use uuid::Uuid;
+
+use crate::answer;
+use crate::config::{RedisSinkBuilder, Replicas};
+use crate::entry;
+use crate::error::Place;
+use crate::link::{Connection, Deadline, Link};
+use crate::script;
+
+const OPEN: &str = "open the sink";
+const SEND: &str = "send";
+const CLOSE: &str = "close the sink";
+
+/// How many headers an event may have: a script's command takes some thousands of arguments and no more.
+pub(crate) const MAX_HEADERS: usize = 1000;
+/// After so many seconds of silence a sink is forgotten; if it lives, it registers again with its next send.
+const FORGET_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// How old the time of a sink's last send may become before it is written again, in seconds.
+const REFRESH_SECONDS: u64 = 24 * 60 * 60;
+/// How long closing may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Appends to a stream. Made by [`Redis::sink`](crate::Redis::sink).
+///
+/// One connection; a send that fails or times out gives it up, and the next one connects anew. What a given up connection
+/// still carries is refused by the server, so that it cannot come after what was sent later.
+pub struct RedisSink {
+    place: Place,
+    link: Link,
+    settings: Settings,
+    /// By which the server knows this sink's connections.
+    id: String,
+    /// The connection that has the word.
+    registered: Option<u64>,
+}
+
+struct Settings {
+    send_timeout: Duration,
+    max_event_bytes: usize,
+    max_length: Option<u64>,
+    replicas: Option<Replicas>,
+    create: bool,
+}
+
+impl RedisSink {
+    pub(crate) async fn open(builder: RedisSinkBuilder, place: Place) -> Result<Self> {
+        let link = Link::new(builder.redis.client(&place)?);
+        let settings = Settings {
+            send_timeout: builder.send_timeout,
+            max_event_bytes: builder.max_event_bytes,
+            max_length: builder.max_length,
+            replicas: builder.replicas,
+            create: builder.redis.create,
+        };
+        let id = Uuid::new_v4().simple().to_string();
+        let mut sink = Self { place, link, settings, id, registered: None };
+        sink.connect(OPEN, Deadline::after(builder.redis.open_timeout)).await?;
+        Ok(sink)
+    }
+
+    /// A connection that has the word. Nothing of an event is sent here.
+    async fn connect(&mut self, operation: &'static str, deadline: Deadline) -> Result<Connection> {
+        let failed = |failure| self.place.failure(operation, failure).with_delivery(Delivery::NotSent);
+        let mut connection = self.link.connect(deadline).await.map_err(failed)?;
+        if self.registered == Some(connection.generation) {
+            return Ok(connection);
+        }
+        let mut command = script::run(script::REGISTER, &self.place.topic);
+        command.arg(&self.id).arg(connection.generation).arg(FORGET_SECONDS);
+        let answer = self.link.ask_on(&mut connection, &command, deadline).await.map_err(failed)?;
+        match answer::text(answer).as_deref() {
+            Some("ready") => {}
+            Some("missing") if self.settings.create => {}
+            Some("missing") => return Err(self.place.missing(operation)),
+            Some("stale") => return Err(self.stale(&connection, operation)),
+            _ => return Err(self.place.strange(operation).with_delivery(Delivery::NotSent)),
+        }
+        self.registered = Some(connection.generation);
+        Ok(connection)
+    }
+
+    /// The server knows a younger connection of this sink, or has forgotten it.
+    fn stale(&mut self, connection: &Connection, operation: &'static str) -> Error {
+        self.registered = None;
+        self.link.give_up(connection.generation);
+        let message = "the server does not know this connection any more; the next send makes another one";
+        self.refused(ErrorKind::Unavailable, operation, message)
+    }
+
+    fn refused(&self, kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Error {
+        self.place.error(kind, operation, message).with_delivery(Delivery::NotSent)
+    }
+
+    fn check(&self, event: &Event) -> Result<()> {
+        let (size, limit) = (entry::size_of(event), self.settings.max_event_bytes);
+        if size > limit {
+            let message = format!("the event has {size} bytes, and the sink takes {limit}");
+            return Err(self.refused(ErrorKind::Rejected, SEND, message));
+        }
+        let count = event.headers.len();
+        if count > MAX_HEADERS {
+            let message = format!("the event has {count} headers, and the sink takes {MAX_HEADERS}");
+            return Err(self.refused(ErrorKind::Rejected, SEND, message));
+        }
+        Ok(())
+    }
+
+    fn append(&self, event: &Event, generation: u64) -> Cmd {
+        let mut command = script::run(script::APPEND, &self.place.topic);
+        command.arg(&self.id).arg(generation).arg(REFRESH_SECONDS);
+        if !self.settings.create {
+            command.arg("NOMKSTREAM");
+        }
+        if let Some(length) = self.settings.max_length {
+            command.arg("MAXLEN").arg("~").arg(length);
+        }
+        command.arg("*").arg(entry::fields(event));
+        command
+    }
+
+    async fn wait(&self, connection: &mut Connection, replicas: Replicas) -> Result<()> {
+        let Replicas { count, timeout } = replicas;
+        let mut command = redis::cmd("WAIT");
+        command.arg(count).arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        // The server answers when the time is over; what it may take on top is the way there and back.
+        let deadline = Deadline::after(timeout.saturating_add(self.settings.send_timeout));
+        let answer = self.link.ask_on(connection, &command, deadline).await;
+        // The server itself has the event, whatever becomes of this.
+        let unknown = |error: Error| error.with_delivery(Delivery::Unknown);
+        match answer.map_err(|failure| unknown(self.place.failure(SEND, failure)))? {
+            Value::Int(have) if have >= i64::from(count) => Ok(()),
+            Value::Int(have) => {
+                let message = format!("{have} of {count} replicas have the event after {timeout:?}");
+                Err(unknown(self.place.error(ErrorKind::Unavailable, SEND, message)))
+            }
+            _ => Err(unknown(self.place.strange(SEND))),
+        }
+    }
+}
+
+impl Sink for RedisSink {
+    async fn send(&mut self, event: &Event) -> Result<()> {
+        self.check(event)?;
+        let deadline = Deadline::after(self.settings.send_timeout);
+        let mut connection = self.connect(SEND, deadline).await?;
+        let command = self.append(event, connection.generation);
+        let answer = self.link.ask_on(&mut connection, &command, deadline).await;
+        let answer = answer.map_err(|failure| self.place.failure(SEND, failure))?;
+        match answer::text(answer).as_deref() {
+            Some("missing") => return Err(self.place.missing(SEND)),
+            Some("stale") => return Err(self.stale(&connection, SEND)),
+            Some(id) if id.parse::<entry::EntryId>().is_ok() => {}
+            _ => return Err(self.place.strange(SEND)),
+        }
+        match self.settings.replicas {
+            Some(replicas) => self.wait(&mut connection, replicas).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn close(self) -> Result<()> {
+        // Only the server's note of this sink is left to remove, and it goes by itself in time.
+        if self.registered.is_none() || !self.link.is_connected() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("HDEL");
+        command.arg(script::side_key(&self.place.topic)).arg(format!("sink:{}", self.id));
+        let deadline = Deadline::after(self.settings.send_timeout.min(CLOSE_TIMEOUT));
+        let answer = self.link.ask(&command, deadline).await;
+        answer.map(drop).map_err(|failure| self.place.failure(CLOSE, failure))
+    }
+}
+
+impl fmt::Debug for RedisSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSink")
+            .field("topic", &self.place.topic)
+            .field("connected", &self.link.is_connected())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! The reading half.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+
+use crate::answer::{self, Group, Looked, Opened};
+use crate::config::RedisSourceBuilder;
+use crate::entry;
+use crate::error::Place;
+use crate::link::Deadline;
+use crate::log::{Entry, Mark};
+use crate::reader::{Reader, Step, Task};
+use crate::script;
+
+const OPEN: &str = "open the source";
+const READ: &str = "read";
+const COMMIT: &str = "commit";
+const REMAINING: &str = "ask how much remains";
+
+/// Reads a stream for a group. Made by [`Redis::source`](crate::Redis::source).
+///
+/// Two connections: one that waits for entries, and one for everything else. After a failure the next call connects anew.
+pub struct RedisSource {
+    place: Place,
+    reader: Reader,
+    request_timeout: Duration,
+    /// By which the group knows its stream; `None` while the stream is gone.
+    token: Option<String>,
+    resumed: bool,
+    /// Found at opening, to be said by the first `next`.
+    lost: bool,
+    /// Behind the last record that `next` returned.
+    returned: Mark,
+    /// Behind the last entry that was fetched.
+    fetched: Mark,
+    buffer: VecDeque<Entry>,
+    /// The look at the stream that is going on. It outlives a `next` that is dropped, so that asking again and again gets
+    /// on.
+    step: Option<Task<Result<Step>>>,
+}
+
+impl RedisSource {
+    pub(crate) async fn open(builder: RedisSourceBuilder, place: Place) -> Result<Self> {
+        let client = builder.redis.client(&place)?;
+        let reader = Reader::new(client, &builder, place.clone());
+        let deadline = Deadline::after(builder.redis.open_timeout);
+        let group = match reader.open(OPEN, deadline).await? {
+            Opened::Group(group) => *group,
+            Opened::Missing => return Err(place.missing(OPEN)),
+        };
+        let Group { lost, token, committed, mark, numbers } = group;
+        let lost = lost || numbers.lost_behind(&mark);
+        Ok(Self {
+            place,
+            reader,
+            request_timeout: builder.request_timeout,
+            token: Some(token),
+            resumed: committed && !lost,
+            lost,
+            returned: mark.clone(),
+            fetched: mark,
+            buffer: VecDeque::new(),
+            step: None,
+        })
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.request_timeout)
+    }
+
+    /// Begins again at the earliest entry, and says so.
+    fn begin_again(&mut self, token: Option<String>, mark: Mark) -> Error {
+        self.token = token;
+        self.resumed = false;
+        self.goes_on_at(mark);
+        let message = "the stream was trimmed, deleted or recreated under the position; going on at the earliest entry";
+        self.place.error(ErrorKind::Lost, READ, message)
+    }
+
+    fn goes_on_at(&mut self, mark: Mark) {
+        self.buffer.clear();
+        self.returned = mark.clone();
+        self.fetched = mark;
+    }
+
+    fn take(&mut self) -> Option<Record> {
+        let Entry { mark, fields } = self.buffer.pop_front()?;
+        let record = entry::record(mark.id, fields);
+        self.returned = mark;
+        Some(record)
+    }
+
+    /// Looks at the stream until there is something to say.
+    async fn step(&mut self) -> Result<Step> {
+        let step = self.step.get_or_insert_with(|| match &self.token {
+            // A group that was lost is opened anew, at the earliest entry.
+            Some(token) if !self.lost => self.reader.follow(token.clone(), self.fetched.clone()),
+            _ => self.reader.reopen(self.token.is_none()),
+        });
+        let answer = step.await;
+        self.step = None;
+        answer.unwrap_or_else(|| Err(self.place.error(ErrorKind::Unavailable, READ, "the runtime is going away")))
+    }
+}
+
+impl EventSource for RedisSource {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        loop {
+            if let Some(record) = self.take() {
+                return Ok(Some(record));
+            }
+            match self.step().await? {
+                Step::Entries(entries, next) => {
+                    self.fetched = next;
+                    self.buffer.extend(entries);
+                }
+                Step::Lost => self.lost = true,
+                Step::Opened { token, earliest } => {
+                    if self.lost {
+                        self.lost = false;
+                        return Err(self.begin_again(Some(token), earliest));
+                    }
+                    // It was said when the stream went; now there is one again.
+                    self.token = Some(token);
+                    self.goes_on_at(earliest);
+                }
+                Step::Gone => {
+                    self.lost = false;
+                    return Err(self.begin_again(None, Mark::default()));
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        // While it is lost, nothing that was read is in the stream any more, so that nothing is left to be replayed.
+        let Some(token) = self.token.as_ref().filter(|_| !self.lost) else { return Ok(()) };
+        let arguments =
+            [&*self.reader.group, token, &self.returned.id.to_string(), &self.returned.read.to_string()];
+        let command = script::run_with(script::COMMIT, &self.place.topic, &arguments);
+        let answer = self.reader.requests.ask(&command, self.deadline()).await;
+        let answer = answer.map_err(|failure| self.place.failure(COMMIT, failure))?;
+        match answer::text(answer).as_deref() {
+            // Gone: as above, and the next read says so.
+            Some("moved" | "ahead" | "gone") => Ok(()),
+            _ => Err(self.place.strange(COMMIT)),
+        }
+    }
+
+    fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        let command = self.reader.look(self.returned.id, 0);
+        let answer = self.reader.requests.ask(&command, self.deadline()).await;
+        let answer = answer.map_err(|failure| self.place.failure(REMAINING, failure))?;
+        let fetched = self.buffer.len() as u64;
+        match answer::looked(answer).ok_or_else(|| self.place.strange(REMAINING))? {
+            Looked::Missing => Ok(fetched),
+            Looked::View(view) => {
+                let same = self.token.as_ref().is_some_and(|token| *token == view.token);
+                let numbers = view.numbers;
+                let behind = if !same || self.lost || numbers.lost_behind(&self.returned) {
+                    numbers.length
+                } else {
+                    numbers.behind(&self.returned)
+                };
+                Ok(behind.max(fetched))
+            }
+        }
+    }
+
+    async fn close(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSource")
+            .field("topic", &self.place.topic)
+            .field("group", &self.reader.group)
+            .field("entry", &self.returned.id.to_string())
+            .field("resumed", &self.resumed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! The Redis transport on the conformance suite's bench: one server for the cases that leave it alone, and a server and a
+//! proxy of its own for each case that does not.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker_conformance::{
+    Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord, Start,
+};
+use backup_tracker_redis::{Redis, RedisSink, RedisSource, redis};
+use backup_tracker_test_servers::{Missing, Redis as Server};
+
+const MAX_EVENT_BYTES: usize = 64 * 1024;
+/// So that an outage shows within the suite's patience.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(crate) struct RedisHarness {
+    shared: Server,
+}
+
+impl RedisHarness {
+    pub(crate) fn start() -> Result<Self, Missing> {
+        Server::find()?;
+        Ok(Self { shared: Server::start().unwrap() })
+    }
+}
+
+impl Harness for RedisHarness {
+    type Lane = RedisLane;
+
+    fn name(&self) -> &str {
+        "redis"
+    }
+
+    fn profile(&self) -> Profile {
+        Profile::new(MAX_EVENT_BYTES).lacks(Ability::End, "a stream never ends")
+    }
+
+    async fn lane(&self, name: &str, isolation: Isolation) -> Result<RedisLane> {
+        let (own, proxy, address) = match isolation {
+            Isolation::Shared => (None, None, self.shared.address()),
+            Isolation::Own => {
+                let server = tokio::task::spawn_blocking(Server::start).await.unwrap().map_err(failed)?;
+                let proxy = Proxy::start(server.address()).await.map_err(failed)?;
+                let address = proxy.address();
+                (Some(Arc::new(Mutex::new(server))), Some(proxy), address)
+            }
+        };
+        let direct = match &own {
+            Some(server) => server.lock().unwrap().url(),
+            None => self.shared.url(),
+        };
+        let admin = redis::Client::open(direct).map_err(failed)?;
+        let redis = Redis::new(format!("redis://{address}"), name).open_timeout(TIMEOUT);
+        let lane = RedisLane { redis, admin, topic: name.to_owned(), own, proxy };
+        lane.create().await?;
+        Ok(lane)
+    }
+}
+
+pub(crate) struct RedisLane {
+    redis: Redis,
+    /// Past the proxy.
+    admin: redis::Client,
+    topic: String,
+    own: Option<Arc<Mutex<Server>>>,
+    proxy: Option<Proxy>,
+}
+
+impl RedisLane {
+    async fn ask(&self, command: &mut redis::Cmd) -> Result<redis::Value> {
+        let mut connection = self.admin.get_multiplexed_async_connection().await.map_err(failed)?;
+        command.query_async(&mut connection).await.map_err(failed)
+    }
+
+    /// An empty stream without a group.
+    async fn create(&self) -> Result<()> {
+        let topic = &self.topic;
+        self.ask(redis::cmd("XGROUP").arg("CREATE").arg(topic).arg("x").arg("$").arg("MKSTREAM")).await?;
+        self.ask(redis::cmd("XGROUP").arg("DESTROY").arg(topic).arg("x")).await?;
+        Ok(())
+    }
+
+    async fn on_server(&self, work: fn(&mut Server) -> io::Result<()>) -> Result<()> {
+        let server = Arc::clone(self.own.as_ref().unwrap());
+        let working = tokio::task::spawn_blocking(move || work(&mut server.lock().unwrap()));
+        working.await.unwrap().map_err(failed)
+    }
+}
+
+fn failed(cause: impl Into<backup_tracker::BoxError>) -> Error {
+    let cause = cause.into();
+    Error::new(ErrorKind::Internal, "prepare the test", cause.to_string()).with_source(cause)
+}
+
+impl Lane for RedisLane {
+    type Sink = RedisSink;
+    type Source = RedisSource;
+
+    async fn sink(&self) -> Result<RedisSink> {
+        self.redis.sink().max_event_bytes(MAX_EVENT_BYTES).send_timeout(TIMEOUT).open().await
+    }
+
+    async fn source(&self, group: &str, start: Start) -> Result<RedisSource> {
+        let start = match start {
+            Start::Earliest => StartAt::Earliest,
+            Start::Latest => StartAt::Latest,
+        };
+        self.redis.source(group).start(start).request_timeout(TIMEOUT).open().await
+    }
+
+    async fn append_raw(&self, record: RawRecord) -> Result<()> {
+        let mut command = redis::cmd("XADD");
+        command.arg(&self.topic).arg("*").arg("application").arg(&record.application);
+        if let Some(key) = &record.key {
+            command.arg("key").arg(&key[..]);
+        }
+        for header in &record.headers {
+            command.arg(format!("header:{}", header.name)).arg(&header.value[..]);
+        }
+        if let Some(payload) = &record.payload {
+            command.arg("payload").arg(&payload[..]);
+        }
+        self.ask(&mut command).await.map(drop)
+    }
+
+    async fn trim(&self) -> Result<()> {
+        self.ask(redis::cmd("XTRIM").arg(&self.topic).arg("MAXLEN").arg(0)).await.map(drop)
+    }
+
+    async fn recreate(&self) -> Result<()> {
+        self.ask(redis::cmd("DEL").arg(&self.topic)).await?;
+        self.create().await
+    }
+
+    async fn inflict(&self, fault: Fault) -> Result<()> {
+        let proxy = self.proxy.as_ref().unwrap();
+        match fault {
+            Fault::Cut => proxy.cut(),
+            Fault::BlackHole => proxy.black_hole(),
+            Fault::Kill => self.on_server(Server::kill).await?,
+            other => return Err(failed(format!("{other:?} is not known here"))),
+        }
+        Ok(())
+    }
+
+    async fn heal(&self) -> Result<()> {
+        self.proxy.as_ref().unwrap().heal();
+        self.on_server(Server::restart).await
+    }
+}
