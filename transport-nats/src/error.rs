@@ -30,7 +30,8 @@ impl Place {
 
     /// The error of an operation whose exchange with the server failed.
     pub(crate) fn failure(&self, operation: &'static str, failure: Failure) -> Error {
-        let error = self.error(failure.kind(), operation, failure.to_string()).with_delivery(failure.delivery());
+        let error =
+            self.error(failure.kind(), operation, failure.to_string()).with_delivery(failure.delivery());
         match failure {
             Failure::Refused(cause) => error.with_source(cause),
             Failure::Client(cause) | Failure::Unreadable(cause) => error.with_source(cause),

@@ -1,10 +1,13 @@
 //! NATS JetStream as a transport of [`backup_tracker`].
 
+mod builder;
 mod config;
 mod create;
 mod error;
+mod group;
 mod headers;
 mod link;
+mod opening;
 mod position;
 mod reader;
 mod sink;
@@ -14,10 +17,10 @@ mod subject;
 
 pub use async_nats;
 pub use backup_tracker::StartAt;
-pub use config::{
-    DEFAULT_HEARTBEAT, DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, DEFAULT_REQUEST_TIMEOUT,
-    DEFAULT_SEND_TIMEOUT, Nats, NatsSinkBuilder, NatsSourceBuilder,
+pub use builder::{
+    DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
 };
+pub use config::{DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, Nats};
 pub use create::{CreateStream, DEFAULT_DUPLICATE_WINDOW};
 pub use sink::NatsSink;
 pub use source::NatsSource;

@@ -109,7 +109,8 @@ impl Link {
                     return Duration::MAX;
                 }
                 let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-                Duration::from_millis(2_u64.saturating_pow(exponent).saturating_sub(1)).min(LONGEST_RECONNECT_DELAY)
+                Duration::from_millis(2_u64.saturating_pow(exponent).saturating_sub(1))
+                    .min(LONGEST_RECONNECT_DELAY)
             });
         let client = Box::pin(options.connect(servers)).await?;
         Ok(Self { client, signals, closed })
@@ -121,9 +122,8 @@ impl Link {
         let (major, minor) = LEAST_VERSION;
         // A server built by hand may have any version; what cannot be read is not refused.
         let found = version(&info.version)?;
-        (found < LEAST_VERSION).then(|| {
-            format!("the server is NATS {}, and {major}.{minor} or later is needed", info.version)
-        })
+        (found < LEAST_VERSION)
+            .then(|| format!("the server is NATS {}, and {major}.{minor} or later is needed", info.version))
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::RawMessage;
+use async_nats::jetstream::message::StreamMessage;
 use backup_tracker::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,13 @@ use tokio::time::Instant;
 
 use crate::error::{Failure, Place};
 use crate::link::{Link, understand};
+use crate::stream::get;
 
 /// The revision that a key must have for a write to be taken.
 const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+/// Says of a message in a bucket that the key is gone.
+const DELETED: &str = "KV-Operation";
 
 /// A position as the bucket holds it, in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,27 +77,16 @@ impl Key {
         &self.bucket
     }
 
-    /// Reads the key. Asks the leader: what a replica answers may be older than what was confirmed.
+    /// Reads the key.
     pub(crate) async fn read(&self, link: &Link, deadline: Instant) -> Result<Held, Failure> {
-        #[derive(Deserialize)]
-        struct Found {
-            message: RawMessage,
-        }
-        let question = json!({ "last_by_subj": self.subject }).to_string();
-        let what = format!("STREAM.MSG.GET.{}", self.stream);
-        let message = match link.ask::<Found>(&what, question.into(), deadline).await {
-            Ok(Found { message }) => message,
-            Err(failure) if failure.is(ErrorCode::NO_MESSAGE_FOUND) => {
-                return Ok(Held { value: None, revision: 0 });
-            }
-            Err(failure) => return Err(failure),
+        let question = json!({ "last_by_subj": self.subject });
+        let Some(message) = get(link, &self.stream, &question, deadline).await? else {
+            return Ok(Held { value: None, revision: 0 });
         };
         let revision = message.sequence;
-        // A deleted or purged key is a message that says so.
-        let deleted = message.headers.is_some();
-        let message = async_nats::jetstream::message::StreamMessage::try_from(message);
-        let message = message.map_err(Failure::Unreadable)?;
-        let deleted = deleted && message.headers.get("KV-Operation").is_some();
+        let message = StreamMessage::try_from(message).map_err(Failure::Unreadable)?;
+        // A key that was deleted or purged is a message that says so.
+        let deleted = message.headers.get(DELETED).is_some();
         Ok(Held { value: (!deleted).then_some(message.payload), revision })
     }
 
@@ -150,7 +142,8 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_stable() {
-        let stored = Stored { stream_created: "2026-01-02T03:04:05.6Z".into(), sequence: 42, committed: true };
+        let stored =
+            Stored { stream_created: "2026-01-02T03:04:05.6Z".into(), sequence: 42, committed: true };
         let text = r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true}"#;
         assert_eq!(serde_json::to_string(&stored).unwrap(), text);
         assert_eq!(serde_json::from_str::<Stored>(text).unwrap(), stored);

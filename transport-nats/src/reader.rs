@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::error::Failure;
 use crate::link::{Link, Mark, api};
+use crate::stream::{Delivery, Log};
 
 /// How many messages are asked for at once. What was not returned waits in memory.
 const BATCH: u64 = 256;
@@ -31,13 +32,6 @@ const PATIENCE: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long the server keeps a consumer that nobody asks for anything, besides the life of a request.
 const INACTIVE: Duration = Duration::from_secs(60);
-
-/// A message, where it stands in the stream.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) sequence: u64,
-    pub(crate) message: Message,
-}
 
 /// Why a reader is of no more use.
 #[derive(Debug)]
@@ -72,11 +66,10 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Creates a consumer of what the filter selects, from this sequence on.
+    /// Creates a consumer of the log, from this sequence on.
     pub(crate) async fn begin(
         link: &Link,
-        stream: &str,
-        filter: &str,
+        Log { stream, filter }: &Log,
         from: u64,
         heartbeat: Duration,
         deadline: Instant,
@@ -164,7 +157,8 @@ impl Reader {
                 return Err(End::Gone);
             }
             self.counted = place.counted;
-            return Ok(Delivery { sequence: place.sequence, message });
+            let Message { headers, payload, .. } = message;
+            return Ok(Delivery { sequence: place.sequence, headers, payload });
         }
     }
 
@@ -177,7 +171,8 @@ impl Reader {
             self.again = None;
         }
         let client = &link.client;
-        let asked = client.publish_with_reply(self.ask.clone(), self.inbox.clone(), self.question.clone()).await;
+        let asked =
+            client.publish_with_reply(self.ask.clone(), self.inbox.clone(), self.question.clone()).await;
         asked.map_err(|error| End::Failed(Failure::Client(error.into())))?;
         self.outstanding = BATCH;
         self.heard = Instant::now();

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::config::NatsSinkBuilder;
+use crate::builder::NatsSinkBuilder;
 use crate::error::{Failure, Place};
 use crate::headers;
 use crate::link::{Link, understand};
-use crate::stream::{Opening, StreamInfo};
+use crate::opening::Opening;
+use crate::stream::StreamInfo;
 use crate::subject::{MAX_SUBJECT_BYTES, token_of};
 
 const OPEN: &str = "open the sink";
@@ -39,12 +40,11 @@ impl NatsSink {
         let NatsSinkBuilder { nats, send_timeout } = builder;
         let place = Place { topic: nats.topic.clone(), group: None };
         let stream = nats.stream_name();
-        let filter = format!("{}.*", nats.topic);
         let deadline = nats.deadline();
         let link = nats.link(&place, OPEN, deadline).await?;
         let create = nats.create.as_ref();
         let opening = Opening { link: &link, place: &place, operation: OPEN, create, deadline };
-        let info = opening.stream(&stream, &filter).await?;
+        let info = opening.stream(&stream, &nats.every_application()).await?;
         let limit = usize::try_from(info.config.max_message_size).ok().filter(|limit| *limit > 0);
         let max_message_bytes = limit.unwrap_or(usize::MAX);
         Ok(Self { place, link, stream, max_message_bytes, send_timeout, unsettled: None })
@@ -136,15 +136,13 @@ impl NatsSink {
         let delivery = failure.delivery();
         let error = match &failure {
             // No stream, or a stream without a leader: that makes a difference to who could mend it.
-            Failure::NoResponders(_) => {
-                match StreamInfo::get(&self.link, &self.stream, deadline).await {
-                    Err(missing) if missing.is(ErrorCode::STREAM_NOT_FOUND) => {
-                        let message = format!("there is no stream `{}` any more", self.stream);
-                        self.place.error(ErrorKind::NotFound, SEND, message)
-                    }
-                    _ => self.place.failure(SEND, failure),
+            Failure::NoResponders(_) => match StreamInfo::get(&self.link, &self.stream, deadline).await {
+                Err(missing) if missing.is(ErrorCode::STREAM_NOT_FOUND) => {
+                    let message = format!("there is no stream `{}` any more", self.stream);
+                    self.place.error(ErrorKind::NotFound, SEND, message)
                 }
-            }
+                _ => self.place.failure(SEND, failure),
+            },
             _ => self.place.failure(SEND, failure),
         };
         error.with_delivery(delivery)

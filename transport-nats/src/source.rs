@@ -4,29 +4,27 @@ use std::fmt;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::RawMessage;
-use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Result, StartAt};
-use serde::Deserialize;
-use serde_json::json;
+use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Result};
+use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::config::NatsSourceBuilder;
+use crate::builder::NatsSourceBuilder;
 use crate::error::{Failure, Place};
+use crate::group::{Group, Session};
 use crate::headers;
 use crate::link::{Link, api};
-use crate::position::{Held, Key, Stored, Written};
-use crate::reader::{Delivery, End, Reader};
-use crate::stream::{Opening, StreamInfo};
-use crate::subject::token_of;
+use crate::opening::Opening;
+use crate::position::{Key, Stored};
+use crate::reader::{End, Reader};
+use crate::stream::{Delivery, Log, StreamInfo};
+use crate::subject::{covers, token_of};
 
 const OPEN: &str = "open the source";
 const READ: &str = "read";
 const COMMIT: &str = "commit";
 const REMAINING: &str = "count what remains";
 
-/// How often a write is tried that others are faster than.
-const CONFLICTS: usize = 32;
 /// How long closing waits for the server to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -36,9 +34,10 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct NatsSource {
     place: Place,
     link: Link,
-    stream: String,
-    filter: String,
-    key: Key,
+    log: Log,
+    /// Whether the stream stores what the filter leaves out.
+    shares_the_stream: bool,
+    group: Group,
     request_timeout: Duration,
     heartbeat: Duration,
     resumed: bool,
@@ -50,8 +49,8 @@ pub struct NatsSource {
     reader: Option<Reader>,
     /// A message that was taken from the reader and is not yet known to be the next one.
     held: Option<Delivery>,
-    /// What the group's key held when it was last read or written, and its revision.
-    stored: Option<(Stored, u64)>,
+    /// Whether the connection ended, and nothing was returned since.
+    suspicious: bool,
 }
 
 impl NatsSource {
@@ -59,47 +58,49 @@ impl NatsSource {
         let key = Key::new(&builder.nats.bucket_name(), builder.key());
         let NatsSourceBuilder { nats, group, start, application, request_timeout, heartbeat } = builder;
         let place = Place { topic: nats.topic.clone(), group: Some(group) };
-        let stream = nats.stream_name();
-        let filter = match application {
-            Some(application) => format!("{}.{}", nats.topic, token_of(&application)),
-            None => format!("{}.*", nats.topic),
-        };
+        let token = application.as_deref().map(token_of);
+        let filter = format!("{}.{}", nats.topic, token.as_deref().unwrap_or("*"));
+        let log = Log { stream: nats.stream_name(), filter };
         let deadline = nats.deadline();
         let link = nats.link(&place, OPEN, deadline).await?;
         let create = nats.create.as_ref();
         let opening = Opening { link: &link, place: &place, operation: OPEN, create, deadline };
-        let info = opening.stream(&stream, &filter).await?;
+        let info = opening.stream(&log.stream, &nats.every_application()).await?;
         opening.bucket(&nats.bucket_name()).await?;
-        let (stored, revision) = position_of_group(&opening, &key, &info, start).await?;
+        let (group, stored) = Group::open(&opening, key, &info, start).await?;
         let mut source = Self {
+            shares_the_stream: info.config.subjects.iter().any(|subject| !covers(&log.filter, subject)),
             place,
             link,
-            stream,
-            filter,
-            key,
+            log,
+            group,
             request_timeout,
             heartbeat,
             resumed: stored.committed,
-            created: Some(stored.stream_created.clone()),
+            created: Some(stored.stream_created),
             position: stored.sequence,
             lost: None,
             reader: None,
             held: None,
-            stored: Some((stored, revision)),
+            suspicious: false,
         };
         source.begin(deadline).await.map_err(|failure| source.place.failure(OPEN, failure))?;
         Ok(source)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.request_timeout
     }
 
     /// Begins to read behind the position, if what comes there is still there. Where it is not, the loss is noted, to be
     /// said next, and there is no reader.
     async fn begin(&mut self, deadline: Instant) -> Result<(), Failure> {
         let from = if self.created.is_some() { self.position + 1 } else { 1 };
-        let reader = Reader::begin(&self.link, &self.stream, &self.filter, from, self.heartbeat, deadline);
+        let reader = Reader::begin(&self.link, &self.log, from, self.heartbeat, deadline);
         // The consumer first: it belongs to one stream, and ends with it. So what the stream then says of itself holds for
         // everything that the consumer brings.
         let begun = match reader.await {
-            Ok(reader) => StreamInfo::get(&self.link, &self.stream, deadline).await.map(|info| (reader, info)),
+            Ok(reader) => self.log.info(&self.link, deadline).await.map(|info| (reader, info)),
             Err(failure) => Err(failure),
         };
         match begun {
@@ -143,181 +144,118 @@ impl NatsSource {
         (self.reader, self.held) = (None, None);
     }
 
-    /// The next message that is a record, without being taken. Whatever it has when it is dropped, it keeps.
+    /// Waits until the next record is held. Cancel safe: everything that was received stays in the source.
     async fn fill(&mut self) -> Result<()> {
         loop {
             if let Some(lost) = self.lost.take() {
                 return Err(lost);
             }
-            if self.reader.is_none() {
-                let deadline = Instant::now() + self.request_timeout;
-                self.begin(deadline).await.map_err(|failure| self.place.failure(READ, failure))?;
-                continue;
-            }
-            if let Some(held) = &self.held {
-                if held.sequence == self.position + 1 {
+            if let Some(sequence) = self.held.as_ref().map(|held| held.sequence) {
+                if sequence <= self.position {
+                    self.held = None;
+                } else if sequence == self.position + 1 || self.is_a_gap().await? {
                     return Ok(());
                 }
-                if held.sequence > self.position {
-                    // Others' subjects and deleted messages leave gaps, and so does a trim: only the stream knows.
-                    let deadline = Instant::now() + self.request_timeout;
-                    let info = StreamInfo::get(&self.link, &self.stream, deadline).await;
-                    let info = info.map_err(|failure| self.place.failure(READ, failure))?;
-                    match self.loss(&info) {
-                        None => return Ok(()),
-                        Some(why) => self.lose(&why),
+            } else if let Some(reader) = &mut self.reader {
+                match reader.next(&self.link).await {
+                    Ok(delivery) => self.held = Some(delivery),
+                    Err(End::Gone) => self.reader = None,
+                    Err(End::Failed(failure)) => {
+                        self.reader = None;
+                        self.suspicious = matches!(failure, Failure::ConnectionLost);
+                        return Err(self.place.failure(READ, failure));
                     }
-                } else {
-                    self.held = None;
                 }
-                continue;
-            }
-            let Some(reader) = &mut self.reader else { continue };
-            match reader.next(&self.link).await {
-                Ok(delivery) => self.held = Some(delivery),
-                Err(End::Gone) => self.reader = None,
-                Err(End::Failed(failure)) => {
-                    self.reader = None;
-                    return Err(self.place.failure(READ, failure));
+            } else {
+                let deadline = self.deadline();
+                let mut begun = self.begin(deadline).await;
+                if begun.is_ok() && self.suspicious && self.reader.is_some() {
+                    begun = self.fetch_one(deadline).await;
                 }
+                begun.map_err(|failure| self.place.failure(READ, failure))?;
             }
         }
     }
 
-    /// Whether the stream holds a message for this source behind this sequence.
-    async fn holds_more(&self, behind: u64, deadline: Instant) -> Result<bool, Failure> {
-        #[derive(Deserialize)]
-        struct Found {
-            #[serde(rename = "message")]
-            _message: RawMessage,
+    /// Whether what lies between the position and the message in hand is none of ours or was deleted, and not trimmed: only
+    /// the stream knows.
+    async fn is_a_gap(&mut self) -> Result<bool> {
+        let info = self.log.info(&self.link, self.deadline()).await;
+        let info = info.map_err(|failure| self.place.failure(READ, failure))?;
+        let loss = self.loss(&info);
+        if let Some(why) = &loss {
+            self.lose(why);
         }
-        let question = json!({ "seq": behind + 1, "next_by_subj": self.filter }).to_string();
-        let what = format!("STREAM.MSG.GET.{}", self.stream);
-        match self.link.ask::<Found>(&what, question.into(), deadline).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.is(ErrorCode::NO_MESSAGE_FOUND) => Ok(false),
-            Err(failure) => Err(failure),
+        Ok(loss.is_none())
+    }
+
+    /// Fetches the next message as text, and not as the message that it is.
+    ///
+    /// The client library ends the connection over a message whose headers it cannot parse, and would again and again. So the
+    /// first message after the end of a connection takes this way, which is slower and safe.
+    async fn fetch_one(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let found = self.log.find(&self.link, self.position, deadline).await?;
+        self.suspicious = false;
+        if found.is_none() {
+            return Ok(());
         }
+        // It counts if it is of the stream for which the reader was begun.
+        let info = self.log.info(&self.link, deadline).await?;
+        if let Some(why) = self.loss(&info) {
+            self.lose(&why);
+        } else {
+            // The reader was not asked for anything yet. The next one begins behind this message.
+            (self.held, self.reader) = (found, None);
+        }
+        Ok(())
+    }
+
+    /// Moves over what others have behind the last record of ours, so that a trim of it is not taken for a loss.
+    async fn pass_over_others(&mut self, deadline: Instant) -> Result<(), Failure> {
+        // In this order: what the stream says first is behind nothing that the second question finds.
+        let info = self.log.info(&self.link, deadline).await?;
+        let beyond = self.loss(&info).is_none() && info.state.last_seq > self.position;
+        if beyond && self.log.find(&self.link, self.position, deadline).await?.is_none() {
+            self.position = info.state.last_seq;
+        }
+        Ok(())
     }
 
     async fn count(&self, deadline: Instant) -> Result<u64, Failure> {
-        let info = StreamInfo::get(&self.link, &self.stream, deadline).await?;
+        let info = self.log.info(&self.link, deadline).await?;
         let behind = if self.loss(&info).is_none() { self.position } else { info.before_first() };
         let beyond = info.state.last_seq.saturating_sub(behind);
         // The last message of the stream may be none of ours, or deleted.
-        if beyond == 0 || !self.holds_more(behind, deadline).await? {
+        if beyond == 0 || self.log.find(&self.link, behind, deadline).await?.is_none() {
             return Ok(0);
         }
         Ok(beyond)
     }
-
-    /// Moves the group's position, unless it is there or beyond already.
-    async fn advance(&mut self, target: Stored, deadline: Instant) -> Result<()> {
-        for _ in 0..CONFLICTS {
-            // Taken out: until this ends well, nobody knows what the key holds.
-            let (value, revision) = match self.stored.take() {
-                Some((stored, revision)) => (Some(stored), revision),
-                None => self.read_position(deadline).await?,
-            };
-            if let Some(stored) = value
-                && !self.may_move(&stored, &target, deadline).await?
-            {
-                self.stored = Some((stored, revision));
-                return Ok(());
-            }
-            debug!(?target, revision, "moving the position");
-            match self.key.write(&self.link, &target, revision, deadline).await {
-                Ok(Written::Done { revision }) => {
-                    self.stored = Some((target, revision));
-                    return Ok(());
-                }
-                Ok(Written::Conflict) => {}
-                Err(failure) => return Err(self.explain(failure, deadline).await),
-            }
-        }
-        let message = format!("others wrote the position first, {CONFLICTS} times in a row");
-        Err(self.place.error(ErrorKind::Unavailable, COMMIT, message))
-    }
-
-    async fn read_position(&self, deadline: Instant) -> Result<(Option<Stored>, u64)> {
-        let held = self.key.read(&self.link, deadline).await;
-        let Held { value, revision } = held.map_err(|failure| self.place.failure(COMMIT, failure))?;
-        let stored = value.map(|value| self.key.parse(&value, &self.place, COMMIT)).transpose()?;
-        Ok((stored, revision))
-    }
-
-    /// Whether the target is not behind what is stored (S5). What is stored may be another replica's.
-    async fn may_move(&self, stored: &Stored, target: &Stored, deadline: Instant) -> Result<bool> {
-        if stored.stream_created == target.stream_created {
-            return Ok(stored.sequence <= target.sequence);
-        }
-        // One of them speaks of a stream that is gone; a position there is worth nothing.
-        let info = StreamInfo::get(&self.link, &self.stream, deadline).await;
-        let info = info.map_err(|failure| self.place.failure(COMMIT, failure))?;
-        Ok(info.created == target.stream_created)
-    }
-
-    async fn explain(&self, failure: Failure, deadline: Instant) -> Error {
-        if let Failure::NoResponders(_) = failure
-            && let Err(missing) = StreamInfo::get(&self.link, self.key.stream(), deadline).await
-            && missing.is(ErrorCode::STREAM_NOT_FOUND)
-        {
-            let message = format!("there is no bucket `{}` any more", self.key.bucket());
-            return self.place.error(ErrorKind::NotFound, COMMIT, message);
-        }
-        self.place.failure(COMMIT, failure)
-    }
-}
-
-/// The group's position, or its start if it is new, which is then fixed (S8). It is written in any case, so that a user who
-/// may not is told now and not at the first commit.
-async fn position_of_group(
-    opening: &Opening<'_>,
-    key: &Key,
-    info: &StreamInfo,
-    start: StartAt,
-) -> Result<(Stored, u64)> {
-    let Opening { link, place, operation, deadline, .. } = *opening;
-    for _ in 0..CONFLICTS {
-        let held = key.read(link, deadline).await.map_err(|failure| opening.failure(failure))?;
-        let stored = match held.value {
-            Some(value) => key.parse(&value, place, operation)?,
-            None => {
-                let sequence = match start {
-                    StartAt::Earliest => info.before_first(),
-                    StartAt::Latest => info.state.last_seq,
-                };
-                Stored { stream_created: info.created.clone(), sequence, committed: false }
-            }
-        };
-        match key.write(link, &stored, held.revision, deadline).await {
-            Ok(Written::Done { revision }) => return Ok((stored, revision)),
-            Ok(Written::Conflict) => {}
-            Err(failure) => return Err(opening.failure(failure)),
-        }
-    }
-    let message = format!("others wrote the position first, {CONFLICTS} times in a row");
-    Err(opening.error(ErrorKind::Unavailable, message))
 }
 
 impl EventSource for NatsSource {
     async fn next(&mut self) -> Result<Option<Record>> {
         loop {
             self.fill().await?;
-            let Some(Delivery { sequence, message }) = self.held.take() else { continue };
+            let Some(Delivery { sequence, headers, payload }) = self.held.take() else { continue };
             self.position = sequence;
-            let (key, headers) = headers::of_message(message.headers.as_ref());
+            let (key, headers) = headers::of_message(headers.as_ref());
             let record = Record::new(Position::Offset(sequence)).key(key).headers(headers);
-            return Ok(Some(record.payload(message.payload)));
+            return Ok(Some(record.payload(payload)));
         }
     }
 
     async fn commit(&mut self) -> Result<()> {
         // After `Lost`, and before anything else was read, nothing is left that could be replayed.
-        let Some(created) = self.created.clone() else { return Ok(()) };
-        let target = Stored { stream_created: created, sequence: self.position, committed: true };
-        let deadline = Instant::now() + self.request_timeout;
-        self.advance(target, deadline).await
+        let Some(stream_created) = self.created.clone() else { return Ok(()) };
+        let deadline = self.deadline();
+        if self.shares_the_stream {
+            let passed = self.pass_over_others(deadline).await;
+            passed.map_err(|failure| self.place.failure(COMMIT, failure))?;
+        }
+        let target = Stored { stream_created, sequence: self.position, committed: true };
+        let session = Session { link: &self.link, place: &self.place, log: &self.log };
+        self.group.advance(session, target, deadline).await
     }
 
     fn resumed(&self) -> bool {
@@ -325,8 +263,8 @@ impl EventSource for NatsSource {
     }
 
     async fn remaining(&mut self) -> Result<u64> {
-        let deadline = Instant::now() + self.request_timeout;
-        self.count(deadline).await.map_err(|failure| self.place.failure(REMAINING, failure))
+        let count = self.count(self.deadline()).await;
+        count.map_err(|failure| self.place.failure(REMAINING, failure))
     }
 
     async fn close(mut self) -> Result<()> {
@@ -334,9 +272,9 @@ impl EventSource for NatsSource {
         if let Some(reader) = self.reader.take()
             && self.link.is_connected()
         {
-            let subject = api(&format!("CONSUMER.DELETE.{}.{}", self.stream, reader.consumer()));
+            let subject = api(&format!("CONSUMER.DELETE.{}.{}", self.log.stream, reader.consumer()));
             let farewell = async {
-                self.link.client.publish(subject, bytes::Bytes::new()).await?;
+                self.link.client.publish(subject, Bytes::new()).await?;
                 self.link.client.flush().await?;
                 Ok::<_, async_nats::Error>(())
             };
@@ -352,7 +290,7 @@ impl fmt::Debug for NatsSource {
         f.debug_struct("NatsSource")
             .field("topic", &self.place.topic)
             .field("group", &self.place.group)
-            .field("stream", &self.stream)
+            .field("stream", &self.log.stream)
             .field("position", &self.position)
             .field("resumed", &self.resumed)
             .field("connected", &self.link.is_connected())

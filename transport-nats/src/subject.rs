@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn every_name_is_one_token_and_comes_back() {
         let long = "x".repeat(100);
-        for name in ["shop", "a.b *>", "Bücherei", "倉庫", "=", "a=2E", "\u{0}\r\n", " ", ">", "-_-", &*long] {
+        for name in ["shop", "a.b *>", "Bücherei", "倉庫", "=", "a=2E", "\u{0}\r\n", " ", ">", "-_-", &*long]
+        {
             let token = token_of(name);
             assert!(!token.is_empty());
             assert!(!token.contains(['.', '*', '>', ' ', '\r', '\n', '\0']), "{token}");
@@ -159,9 +160,15 @@ mod tests {
         ] {
             assert!(covers(outer, inner), "{outer} {inner}");
         }
-        for (outer, inner) in
-            [("a.b", "a.*"), ("a.*", "a.>"), ("a.*", "a"), ("a", "a.*"), ("a.>", "a"), ("b.*", "a.*"), ("a.*", "a.*.c")]
-        {
+        for (outer, inner) in [
+            ("a.b", "a.*"),
+            ("a.*", "a.>"),
+            ("a.*", "a"),
+            ("a", "a.*"),
+            ("a.>", "a"),
+            ("b.*", "a.*"),
+            ("a.*", "a.*.c"),
+        ] {
             assert!(!covers(outer, inner), "{outer} {inner}");
         }
     }
