@@ -1,6 +1,10 @@
 //! Applications, topics and groups of any name; and what else may be in a stream.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program without the standard harness is not seen as a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test program without the standard harness is not seen as a test"
+)]
 
 mod support;
 
