@@ -33,6 +33,8 @@ pub struct Nats {
     bucket: Option<String>,
     options: ConnectOptions,
     credentials: Option<PathBuf>,
+    /// Whether user, token or credentials file are set, so that an address's do not count.
+    signs_in: bool,
     open_timeout: Duration,
     pub(crate) create: Option<CreateStream>,
 }
@@ -40,7 +42,8 @@ pub struct Nats {
 impl Nats {
     /// The topic on these servers (`host:port`, `nats://host:port` or `tls://host:port`, separated by commas).
     ///
-    /// The topic is the beginning of a subject: parts without blanks, `*` and `>`, separated by `.`.
+    /// An address may hold user and password, `nats://user:password@host`, or a token, `nats://token@host`; what is set with
+    /// the methods below wins. The topic is the beginning of a subject: parts without blanks, `*` and `>`, separated by `.`.
     pub fn new(servers: impl Into<String>, topic: impl Into<String>) -> Self {
         Self {
             servers: servers.into(),
@@ -49,6 +52,7 @@ impl Nats {
             bucket: None,
             options: ConnectOptions::new().name("backup-tracker").ping_interval(DEFAULT_PING_INTERVAL),
             credentials: None,
+            signs_in: false,
             open_timeout: DEFAULT_OPEN_TIMEOUT,
             create: None,
         }
@@ -71,19 +75,22 @@ impl Nats {
 
     /// Signs in with user and password.
     #[must_use]
-    pub fn user_and_password(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+    pub fn user_and_password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.signs_in = true;
         self.options(|options| options.user_and_password(user.into(), password.into()))
     }
 
     /// Signs in with a token.
     #[must_use]
-    pub fn token(self, token: impl Into<String>) -> Self {
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.signs_in = true;
         self.options(|options| options.token(token.into()))
     }
 
     /// Signs in with a credentials file (`.creds`: a JWT and the seed of its key). It is read at every opening.
     #[must_use]
     pub fn credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.signs_in = true;
         self.credentials = Some(path.into());
         self
     }
@@ -192,6 +199,9 @@ impl Nats {
     async fn connect(&self, place: &Place, operation: &'static str) -> Result<Link> {
         let servers = self.addresses()?;
         let mut options = self.options.clone().connection_timeout(self.open_timeout);
+        if !self.signs_in {
+            options = sign_in(options, &servers);
+        }
         if let Some(path) = &self.credentials {
             options = options.credentials_file(path).await.map_err(|error| {
                 Error::config("credentials file", format!("`{}`: {error}", path.display()))
@@ -222,6 +232,36 @@ impl Nats {
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.open_timeout
     }
+}
+
+/// Signs in with what the addresses hold, which the client library leaves to others.
+fn sign_in(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
+    let user = servers.iter().find_map(|server| Some((server.username()?, server.password())));
+    match user {
+        Some((user, Some(password))) => options.user_and_password(decoded(user), decoded(password)),
+        Some((token, None)) => options.token(decoded(token)),
+        None => options,
+    }
+}
+
+/// The text that is percent-encoded in an address. What is no encoding stands for itself.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl fmt::Debug for Nats {
