@@ -1,6 +1,10 @@
 //! Three servers, three replicas, and the end of the one in charge.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program without the standard harness is not seen as a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test program without the standard harness is not seen as a test"
+)]
 
 mod support;
 
@@ -44,7 +48,8 @@ async fn leader(cluster: &NatsCluster, stream: &str) -> usize {
             let up = cluster.nodes().iter().find(|node| node.id().is_some()).unwrap();
             let context = native(&up.url()).await;
             if let Ok(stream) = context.get_stream(stream).await
-                && let Some(leader) = stream.cached_info().cluster.as_ref().and_then(|info| info.leader.clone())
+                && let Some(leader) =
+                    stream.cached_info().cluster.as_ref().and_then(|info| info.leader.clone())
             {
                 return leader.strip_prefix("node-").unwrap().parse().unwrap();
             }
@@ -161,10 +166,8 @@ async fn without_a_majority_everything_is_unavailable_and_comes_back() {
         node.kill().unwrap();
     }
     let unanswered = event("shop");
-    for error in [
-        soon(sink.send(&unanswered)).await.unwrap_err(),
-        soon(session.commit()).await.unwrap_err(),
-    ] {
+    for error in [soon(sink.send(&unanswered)).await.unwrap_err(), soon(session.commit()).await.unwrap_err()]
+    {
         assert!(error.is_transient(), "{error}");
     }
     let restarting = tokio::task::spawn_blocking(move || {

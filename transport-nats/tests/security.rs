@@ -1,6 +1,10 @@
 //! Who may sign in and with what, which permissions are needed, and what it looks like when one is missing.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test program without the standard harness is not seen as a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test program without the standard harness is not seen as a test"
+)]
 
 mod support;
 
@@ -95,7 +99,8 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: serde_json::Valu
 
 fn credentials(folder: &Path, account: &KeyPair, name: &str) -> PathBuf {
     let user = KeyPair::new_user();
-    let limits = json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 });
+    let limits =
+        json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 });
     let text = format!(
         "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
          -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
@@ -108,7 +113,8 @@ fn credentials(folder: &Path, account: &KeyPair, name: &str) -> PathBuf {
 }
 
 async fn a_credentials_file_lets_in_and_another_ones_does_not() {
-    let (operator, account, system) = (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
+    let (operator, account, system) =
+        (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
     let claims = |storage: i64| {
         json!({
             "limits": {
@@ -157,7 +163,9 @@ const SECONDARY: [&str; 8] = [
 async fn with_users(users: &[(&str, &[&str])]) -> Server {
     let user = |(name, publish): &(&str, &[&str])| {
         let publish = json!(publish).to_string();
-        format!("{{ user: {name}, password: p, permissions: {{ publish: {publish}, subscribe: \"_INBOX.>\" }} }}")
+        format!(
+            "{{ user: {name}, password: p, permissions: {{ publish: {publish}, subscribe: \"_INBOX.>\" }} }}"
+        )
     };
     let users: Vec<_> = users.iter().map(user).collect();
     let configuration =
