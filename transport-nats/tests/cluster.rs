@@ -17,7 +17,7 @@ use backup_tracker::{
 };
 use backup_tracker_nats::{CreateStream, Nats, NatsSource, async_nats};
 use backup_tracker_test_servers::NatsCluster;
-use support::{cases, event, native, next, next_at_last, nothing, send, soon};
+use support::{cases, event, native, next, next_at_last, nothing, pause, send, soon};
 
 fn main() -> ExitCode {
     cases![
@@ -53,7 +53,7 @@ async fn leader(cluster: &NatsCluster, stream: &str) -> usize {
             {
                 return leader.strip_prefix("node-").unwrap().parse().unwrap();
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause().await;
         }
     })
     .await
@@ -99,7 +99,7 @@ async fn the_leaders_death_in_the_middle_of_a_backup_loses_nothing() {
     ];
     soon(async {
         while seen.lock().unwrap().len() < all.len() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            pause().await;
         }
     })
     .await;
@@ -131,7 +131,7 @@ async fn leaders_die_one_after_the_other_under_load_and_the_order_holds() {
                 // With its own id, until it is acknowledged, as a primary does.
                 while let Err(error) = sink.send(&event).await {
                     assert!(error.is_transient(), "{error}");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    pause().await;
                 }
                 sent.push(event.key);
             }
@@ -145,6 +145,7 @@ async fn leaders_die_one_after_the_other_under_load_and_the_order_holds() {
         assert_eq!(read, sent, "round {round}");
         while let Err(error) = session.commit().await {
             assert!(error.is_transient(), "{error}");
+            pause().await;
         }
         cluster.restart().unwrap();
     }
@@ -179,7 +180,7 @@ async fn without_a_majority_everything_is_unavailable_and_comes_back() {
     soon(async {
         while let Err(error) = sink.send(&last).await {
             assert!(error.is_transient(), "{error}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     })
     .await;
@@ -218,6 +219,7 @@ async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
                     Ok(session) => return session,
                     Err(error) => assert!(error.is_transient(), "{error}"),
                 }
+                pause().await;
             }
         })
         .await;

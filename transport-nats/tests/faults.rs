@@ -9,13 +9,13 @@
 mod support;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Sink};
 use backup_tracker_conformance::Proxy;
 use backup_tracker_nats::{CreateStream, Nats, NatsSource, async_nats};
 use backup_tracker_test_servers::Nats as Server;
-use support::{cases, event, fails, native, next, next_at_last, nothing, send, soon, topic};
+use support::{cases, event, fails, native, next, next_at_last, nothing, pause, send, soon, topic};
 use uuid::Uuid;
 
 fn main() -> ExitCode {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         a_full_stream_refuses_and_the_event_may_be_sent_again_later,
         an_event_sent_twice_is_stored_once,
         an_earlier_send_without_an_answer_never_overtakes_a_later_one,
+        a_retry_knows_no_more_than_the_attempt_before_it,
         a_consumer_that_the_server_let_go_is_replaced_unnoticed,
         a_server_that_stops_answering_is_unavailable_in_bounded_time,
         a_delay_only_delays,
@@ -220,7 +221,7 @@ async fn an_earlier_send_without_an_answer_never_overtakes_a_later_one() {
     let sending = async {
         while let Err(error) = sink.send(&late).await {
             assert!(error.is_transient(), "{error}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     };
     let healing = async {
@@ -235,6 +236,32 @@ async fn an_earlier_send_without_an_answer_never_overtakes_a_later_one() {
     }
     assert_eq!(keys[1..], [early.key, late.key]);
     nothing(&mut session).await;
+}
+
+async fn a_retry_knows_no_more_than_the_attempt_before_it() {
+    let server = Server::start().unwrap();
+    let proxy = Proxy::start(server.address()).await.unwrap();
+    let nats = Nats::new(proxy.address().to_string(), "backups").create_stream(CreateStream::new(1));
+    let mut sink = nats.sink().send_timeout(Duration::from_millis(500)).open().await.unwrap();
+    proxy.black_hole();
+    let event = event("shop");
+    let error = fails(SOON, ErrorKind::Unavailable, sink.send(&event)).await;
+    assert_eq!(error.delivery(), Delivery::Unknown);
+    proxy.cut();
+    // This attempt is certain to have sent nothing, and that says nothing of the first one.
+    let retried = soon(async {
+        loop {
+            let error = sink.send(&event).await.unwrap_err();
+            if error.message().contains("no connection") {
+                return error;
+            }
+            pause().await;
+        }
+    });
+    assert_eq!(retried.await.delivery(), Delivery::Unknown);
+    // Another event is not sent at all before the first one is settled.
+    let error = fails(SOON, ErrorKind::Unavailable, sink.send(&support::event("shop"))).await;
+    assert_eq!(error.delivery(), Delivery::NotSent);
 }
 
 async fn a_consumer_that_the_server_let_go_is_replaced_unnoticed() {
@@ -291,15 +318,21 @@ async fn a_server_that_stops_answering_is_unavailable_in_bounded_time() {
         loop {
             let error = sink.send(&event("shop")).await.unwrap_err();
             if error.delivery() == Delivery::NotSent && error.message().contains("no connection") {
-                return Instant::now();
+                return;
             }
+            pause().await;
         }
     });
     disconnected.await;
     fails(Duration::from_millis(500), ErrorKind::Unavailable, session.next()).await;
     proxy.heal();
     let last = event("shop");
-    soon(async { while sink.send(&last).await.is_err() {} }).await;
+    soon(async {
+        while sink.send(&last).await.is_err() {
+            pause().await;
+        }
+    })
+    .await;
     let mut keys: Vec<Uuid> = Vec::new();
     while keys.last() != Some(&last.key) {
         keys.push(next_at_last(&mut session).await.key.unwrap());

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::json;
-use support::{cases, event, fails, nothing, send, soon};
+use support::{cases, event, fails, nothing, pause, send, soon};
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
@@ -277,7 +277,7 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
         loop {
             match sink.send(&event("shop")).await {
                 Ok(()) => {}
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() => pause().await,
                 Err(error) => return error,
             }
         }
@@ -288,7 +288,7 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
         loop {
             match source.commit().await {
                 Ok(()) => {}
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() => pause().await,
                 Err(error) => return error,
             }
         }

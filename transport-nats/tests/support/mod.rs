@@ -81,10 +81,15 @@ pub(crate) async fn next_at_last(source: &mut impl EventSource) -> Record {
                 Ok(record) => return record.unwrap(),
                 Err(error) => assert!(error.is_transient(), "{error}"),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pause().await;
         }
     };
     soon(reading).await
+}
+
+/// Between two attempts, so that a case that goes wrong lets its time limit pass.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
 /// What must come soon.
