@@ -89,6 +89,11 @@ fn run(command: Command, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
     exit
 }
 
+/// The project's front page, whose examples are compiled here, where every transport is at hand.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

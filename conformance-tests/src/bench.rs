@@ -6,11 +6,11 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backup_tracker::{Error, Event, EventSource};
+use backup_tracker::{Error, Event, EventSource, StartAt};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::harness::{Fault, Lane, RawRecord, Start};
+use crate::harness::{Fault, Lane, RawRecord};
 use crate::profile::Profile;
 use crate::reader::Reader;
 use crate::report::Failure;
@@ -158,7 +158,7 @@ impl<L: Lane> Bench<L> {
         &'a self,
         group: &'a str,
     ) -> impl Future<Output = Outcome<Reader<L::Source>>> + Send + 'a {
-        self.reader_from(group, Start::Earliest)
+        self.reader_from(group, StartAt::Earliest)
     }
 
     /// Opens a source.
@@ -166,7 +166,7 @@ impl<L: Lane> Bench<L> {
     pub(crate) fn reader_from<'a>(
         &'a self,
         group: &'a str,
-        start: Start,
+        start: StartAt,
     ) -> impl Future<Output = Outcome<Reader<L::Source>>> + Send + 'a {
         let what = format!("opening a source of group `{group}`");
         let opened = self.clock.succeeds(what, self.lane.source(group, start));

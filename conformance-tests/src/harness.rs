@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use backup_tracker::{Error, ErrorKind, EventSource, Header, Result, Sink};
+use backup_tracker::{Error, ErrorKind, EventSource, Header, Result, Sink, StartAt};
 use bytes::Bytes;
 
 use crate::profile::Profile;
@@ -56,6 +56,9 @@ pub enum Fault {
     /// Connections stay, and new ones are taken, but nothing that is written to them arrives.
     /// [`Proxy::black_hole`](crate::Proxy::black_hole).
     BlackHole,
+    /// What clients write arrives, and what the broker answers does not: what is asked for happens, and nobody hears of it.
+    /// [`Proxy::lose_answers`](crate::Proxy::lose_answers).
+    LostAnswers,
     /// The broker's process ends, as by `kill -9`. [`Lane::heal`] starts it again with its data at the same address.
     Kill,
 }
@@ -89,7 +92,7 @@ pub trait Lane: Send + Sync + 'static {
     /// # Errors
     ///
     /// What opening returned.
-    fn source(&self, group: &str, start: Start) -> impl Future<Output = Result<Self::Source>> + Send;
+    fn source(&self, group: &str, start: StartAt) -> impl Future<Output = Result<Self::Source>> + Send;
 
     /// Appends a record as a foreign program would, with the broker's own client and not with this transport's sink.
     /// Durable when it returns. Needs [`Ability::Raw`](crate::Ability::Raw); a payload of `None` also
@@ -157,15 +160,6 @@ pub trait Lane: Send + Sync + 'static {
 fn not_written(method: &'static str) -> Error {
     let message = "write this method of the lane, or let the profile say why it cannot be";
     Error::new(ErrorKind::Config, method, message)
-}
-
-/// Where a group starts that is new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the first record that the log holds.
-    Earliest,
-    /// Behind the last record that the log holds when the source is opened.
-    Latest,
 }
 
 /// A record that no sink of ours would write.

@@ -8,9 +8,9 @@
 //! ```no_run
 //! use std::process::ExitCode;
 //!
-//! use backup_tracker::Result;
-//! use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
-//! use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource, StartAt};
+//! use backup_tracker::{Result, StartAt};
+//! use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
+//! use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource};
 //!
 //! struct MemoryHarness;
 //!
@@ -48,11 +48,7 @@
 //!         Ok(self.0.sink())
 //!     }
 //!
-//!     async fn source(&self, group: &str, start: Start) -> Result<MemorySource> {
-//!         let start = match start {
-//!             Start::Earliest => StartAt::Earliest,
-//!             Start::Latest => StartAt::Latest,
-//!         };
+//!     async fn source(&self, group: &str, start: StartAt) -> Result<MemorySource> {
 //!         self.0.source_from(start, group)
 //!     }
 //!
@@ -118,7 +114,7 @@ mod scene;
 mod writer;
 
 pub use clause::Clause;
-pub use harness::{Fault, Harness, Isolation, Lane, RawRecord, Start};
+pub use harness::{Fault, Harness, Isolation, Lane, RawRecord};
 pub use profile::{Ability, Profile};
 pub use proxy::Proxy;
 pub use report::{CaseReport, Failure, Report, Verdict};

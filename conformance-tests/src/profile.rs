@@ -28,13 +28,15 @@ pub enum Ability {
     Cut,
     /// [`Fault::BlackHole`](crate::Fault::BlackHole).
     BlackHole,
+    /// [`Fault::LostAnswers`](crate::Fault::LostAnswers).
+    LostAnswers,
     /// [`Fault::Kill`](crate::Fault::Kill).
     Kill,
 }
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
@@ -45,12 +47,13 @@ impl Ability {
         Self::End,
         Self::Cut,
         Self::BlackHole,
+        Self::LostAnswers,
         Self::Kill,
     ];
 
     /// Whether a case that needs it disturbs the connections of its lane.
     pub(crate) const fn is_fault(self) -> bool {
-        matches!(self, Self::Cut | Self::BlackHole | Self::Kill)
+        matches!(self, Self::Cut | Self::BlackHole | Self::LostAnswers | Self::Kill)
     }
 }
 

@@ -21,6 +21,26 @@ enum Mode {
     Cut,
     /// Keeps everything open and passes nothing on.
     BlackHole,
+    /// Passes on what clients write, and keeps what the server writes.
+    LoseAnswers,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Toward {
+    Server,
+    Client,
+}
+
+impl Mode {
+    /// After how long bytes are passed on; `None` while they are not.
+    fn passes(self, toward: Toward) -> Option<Duration> {
+        match self {
+            Self::Pass(delay) => Some(delay),
+            Self::LoseAnswers if toward == Toward::Server => Some(Duration::ZERO),
+            Self::Cut | Self::BlackHole | Self::LoseAnswers => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +114,12 @@ impl Proxy {
         self.rule.send_modify(|rule| rule.mode = Mode::BlackHole);
     }
 
+    /// Passes on what clients write, and keeps what the server answers until [`heal`](Self::heal): what is asked for
+    /// happens, and nobody hears of it.
+    pub fn lose_answers(&self) {
+        self.rule.send_modify(|rule| rule.mode = Mode::LoseAnswers);
+    }
+
     /// Passes everything on, each piece so much later.
     pub fn delay(&self, delay: Duration) {
         self.rule.send_modify(|rule| rule.mode = Mode::Pass(delay));
@@ -128,7 +154,7 @@ async fn serve(client: TcpStream, target: SocketAddr, rule: watch::Receiver<Rule
     let cuts = watching.borrow().cuts;
     let passing = async {
         // While nothing is passed on, no server is asked either.
-        if delay(&mut rule.clone()).await.is_none() {
+        if delay(&mut rule.clone(), Toward::Server).await.is_none() {
             return;
         }
         // A server that refuses is shown to the client as a connection that closes.
@@ -138,8 +164,8 @@ async fn serve(client: TcpStream, target: SocketAddr, rule: watch::Receiver<Rule
         let (client_reads, client_writes) = client.into_split();
         let (server_reads, server_writes) = server.into_split();
         tokio::join!(
-            pump(client_reads, server_writes, rule.clone()),
-            pump(server_reads, client_writes, rule),
+            pump(client_reads, server_writes, rule.clone(), Toward::Server),
+            pump(server_reads, client_writes, rule, Toward::Client),
         );
     };
     tokio::select! {
@@ -149,20 +175,22 @@ async fn serve(client: TcpStream, target: SocketAddr, rule: watch::Receiver<Rule
     }
 }
 
-/// Waits until something may be passed on, and says after how long. `None`: the proxy is gone.
-async fn delay(rule: &mut watch::Receiver<Rule>) -> Option<Duration> {
-    let rule = rule.wait_for(|rule| matches!(rule.mode, Mode::Pass(_)));
-    match rule.await.ok()?.mode {
-        Mode::Pass(delay) => Some(delay),
-        Mode::Cut | Mode::BlackHole => None,
-    }
+/// Waits until bytes may be passed on, and says after how long. `None`: the proxy is gone.
+async fn delay(rule: &mut watch::Receiver<Rule>, toward: Toward) -> Option<Duration> {
+    let rule = rule.wait_for(|rule| rule.mode.passes(toward).is_some());
+    rule.await.ok()?.mode.passes(toward)
 }
 
 /// Passes on what one side writes, until it closes or breaks.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut rule: watch::Receiver<Rule>) {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut rule: watch::Receiver<Rule>,
+    toward: Toward,
+) {
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let Some(delay) = delay(&mut rule).await else {
+        let Some(delay) = delay(&mut rule, toward).await else {
             return;
         };
         if !delay.is_zero() {
@@ -252,5 +280,26 @@ mod tests {
             read.await.unwrap().unwrap();
             assert_eq!(answer, *b"ping");
         }
+    }
+
+    #[tokio::test]
+    async fn lost_answers_are_kept_while_questions_arrive() {
+        let listener = Proxy::bind().await.unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        proxy.lose_answers();
+        client.write_all(b"ping").await.unwrap();
+        let mut bytes = [0; 4];
+        let read = tokio::time::timeout(PATIENCE, server.read_exact(&mut bytes));
+        read.await.unwrap().unwrap();
+        assert_eq!(bytes, *b"ping");
+        server.write_all(b"pong").await.unwrap();
+        let read = tokio::time::timeout(QUIET, client.read_exact(&mut bytes));
+        read.await.unwrap_err();
+        proxy.heal();
+        let read = tokio::time::timeout(PATIENCE, client.read_exact(&mut bytes));
+        read.await.unwrap().unwrap();
+        assert_eq!(bytes, *b"pong");
     }
 }

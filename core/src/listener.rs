@@ -13,7 +13,7 @@ use crate::transition::BackupTransition;
 pub struct Change {
     /// The step, with the primary's own id and timestamp.
     pub transition: BackupTransition,
-    /// Whether it is older than this session: it stood in the log when the tracker was opened.
+    /// Whether it is older than this session: it stood in the log when the tracker began to follow.
     pub replay: bool,
     /// Whether something between the previous step and this one was missed: the step does not begin in the state that was
     /// known before (T5), or the log was lost in between (S12).

@@ -12,6 +12,7 @@ use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
 use crate::error::{Place, code_of, kind_of};
+use crate::properties::CreateTopic;
 
 /// A partition and the broker that leads it.
 pub(crate) struct Partition {
@@ -19,14 +20,15 @@ pub(crate) struct Partition {
     pub(crate) leader: i32,
 }
 
-/// The topic's partitions in order, as soon as the cluster can tell.
+/// The topic's partitions in order, as soon as the cluster can tell. A topic that was `created` just now may still be unknown to
+/// some of its brokers.
 pub(crate) fn partitions(
     client: &Client<impl ClientContext>,
     context: &Context,
     place: &Place,
     operation: &'static str,
     deadline: Deadline,
-    wait_for_creation: bool,
+    created: bool,
     serve: impl Fn(),
 ) -> Result<Vec<Partition>> {
     loop {
@@ -60,7 +62,7 @@ pub(crate) fn partitions(
             Err(cause) => cause,
         };
         let kind = code_of(&cause).map_or(ErrorKind::Internal, kind_of);
-        let may_come = kind == ErrorKind::Unavailable || (wait_for_creation && kind == ErrorKind::NotFound);
+        let may_come = kind == ErrorKind::Unavailable || (created && kind == ErrorKind::NotFound);
         if !may_come || deadline.is_over() {
             return Err(place.kafka(operation, cause));
         }
@@ -68,27 +70,10 @@ pub(crate) fn partitions(
     }
 }
 
-/// Creates the topic if the user wants that and it does not exist.
-pub(crate) async fn create_topic(kafka: &Kafka, place: &Place) -> Result<()> {
+/// Creates the topic, unless somebody else has meanwhile.
+pub(crate) async fn create_topic(kafka: &Kafka, create: &CreateTopic, place: &Place) -> Result<()> {
     const OPERATION: &str = "create the topic";
-    let Some(create) = kafka.create.clone() else {
-        return Ok(());
-    };
     let admin = connect(kafka, place, OPERATION).await?;
-    let deadline = Deadline::after(kafka.open_timeout);
-    let (admin, exists) = on_a_thread(place, OPERATION, move |place| {
-        let (client, context) = (admin.inner(), admin.inner().context());
-        match partitions(client, context, place, OPERATION, deadline, false, || {}) {
-            Ok(_) => Ok((admin, true)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok((admin, false)),
-            Err(error) => Err(error),
-        }
-    })
-    .await?;
-    if exists {
-        drop_elsewhere(admin);
-        return Ok(());
-    }
     let replication = TopicReplication::Fixed(i32::from(create.replication));
     // Checked before: both fit.
     let partitions = i32::try_from(create.partitions).unwrap_or(i32::MAX);
@@ -96,8 +81,9 @@ pub(crate) async fn create_topic(kafka: &Kafka, place: &Place) -> Result<()> {
     for (name, value) in &create.config {
         topic = topic.set(name, value);
     }
-    let options =
-        AdminOptions::new().request_timeout(Some(deadline.left())).operation_timeout(Some(deadline.left()));
+    let options = AdminOptions::new()
+        .request_timeout(Some(kafka.open_timeout))
+        .operation_timeout(Some(kafka.open_timeout));
     let outcome = admin.create_topics([&topic], &options).await;
     drop_elsewhere(admin);
     let result = outcome.map_err(|cause| place.kafka(OPERATION, cause))?;
@@ -108,7 +94,7 @@ pub(crate) async fn create_topic(kafka: &Kafka, place: &Place) -> Result<()> {
 }
 
 /// The largest record batch that the topic takes, if this client may know.
-pub(crate) async fn max_message_bytes(kafka: &Kafka, place: &Place, timeout: Duration) -> Option<usize> {
+pub(crate) async fn max_message_bytes(kafka: &Kafka, place: &Place) -> Option<usize> {
     const OPERATION: &str = "read the topic's limits";
     let admin = match connect(kafka, place, OPERATION).await {
         Ok(admin) => admin,
@@ -117,7 +103,7 @@ pub(crate) async fn max_message_bytes(kafka: &Kafka, place: &Place, timeout: Dur
             return None;
         }
     };
-    let options = AdminOptions::new().request_timeout(Some(timeout));
+    let options = AdminOptions::new().request_timeout(Some(kafka.open_timeout));
     let specifier = ResourceSpecifier::Topic(&place.topic);
     let outcome = admin.describe_configs([&specifier], &options).await;
     drop_elsewhere(admin);

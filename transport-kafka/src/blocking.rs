@@ -15,6 +15,9 @@ use crate::error::Place;
 /// Between one question to the cluster and the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
+/// What keeps its time by itself knows better why it is over, and is given this much for it.
+const GRACE: Duration = Duration::from_millis(250);
+
 /// A moment by which something must have happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Instant);
@@ -30,6 +33,18 @@ impl Deadline {
 
     pub(crate) fn is_over(self) -> bool {
         self.left().is_zero()
+    }
+
+    /// Ends the waiting for `work` soon after the time is over, also where librdkafka has no time limit to be given.
+    pub(crate) async fn bound<T>(
+        self,
+        place: &Place,
+        operation: &'static str,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        tokio::time::timeout(self.left() + GRACE, work).await.unwrap_or_else(|_| {
+            Err(place.error(ErrorKind::Unavailable, operation, "the broker did not answer in time"))
+        })
     }
 
     /// Asks until there is an answer, an error that time does not heal, or no time left. `ask` is told how much there is.

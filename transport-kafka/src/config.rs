@@ -1,15 +1,15 @@
 //! What a user sets before opening a sink or a source.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use backup_tracker::{Error, Result};
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::admin;
 use crate::error::Place;
+use crate::properties::{CreateTopic, Properties};
 use crate::sink::KafkaSink;
 use crate::source::KafkaSource;
 
@@ -73,7 +73,6 @@ impl Kafka {
     }
 
     /// A builder of the writing half.
-    #[must_use]
     pub fn sink(&self) -> KafkaSinkBuilder {
         KafkaSinkBuilder { kafka: self.clone(), send_timeout: DEFAULT_SEND_TIMEOUT }
     }
@@ -138,71 +137,6 @@ impl fmt::Debug for Kafka {
     }
 }
 
-/// librdkafka properties as the user gave them. `Debug` shows the names alone.
-#[derive(Clone, Default)]
-pub(crate) struct Properties(BTreeMap<String, String>);
-
-impl Properties {
-    fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(name.into(), value.into());
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    pub(crate) fn apply(&self, config: &mut ClientConfig) {
-        for (name, value) in &self.0 {
-            config.set(name, value);
-        }
-    }
-}
-
-impl fmt::Debug for Properties {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// How a missing topic is created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CreateTopic {
-    /// How many partitions it gets. One is enough for most: an application's events never spread.
-    pub partitions: u32,
-    /// On how many brokers each partition is kept.
-    pub replication: u16,
-    /// Topic settings, for example `min.insync.replicas`.
-    pub config: BTreeMap<String, String>,
-}
-
-impl CreateTopic {
-    /// A topic with this many partitions, each on this many brokers, and the broker's defaults otherwise.
-    #[must_use]
-    pub fn new(partitions: u32, replication: u16) -> Self {
-        Self { partitions, replication, config: BTreeMap::new() }
-    }
-
-    /// The topic with one more setting.
-    #[must_use]
-    pub fn config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.config.insert(name.into(), value.into());
-        self
-    }
-}
-
-/// Where a group starts that has no position yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StartAt {
-    /// At the first record that the topic holds. The default: a secondary that comes late still learns of an operation that
-    /// is running.
-    #[default]
-    Earliest,
-    /// Behind the last record that the topic holds at opening.
-    Latest,
-}
-
 /// Settings of a [`KafkaSink`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `open`"]
@@ -242,8 +176,13 @@ impl KafkaSinkBuilder {
         self.kafka.check()?;
         not_zero("send timeout", self.send_timeout)?;
         let place = Place { topic: self.kafka.topic.clone(), group: None };
-        admin::create_topic(&self.kafka, &place).await?;
-        KafkaSink::open(self, place).await
+        match (KafkaSink::open(&self, &place, false).await, &self.kafka.create) {
+            (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
+                admin::create_topic(&self.kafka, create, &place).await?;
+                KafkaSink::open(&self, &place, true).await
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 
@@ -305,8 +244,13 @@ impl KafkaSourceBuilder {
         not_zero("request timeout", self.request_timeout)?;
         not_zero("partition refresh", self.partition_refresh)?;
         let place = Place { topic: self.kafka.topic.clone(), group: Some(self.group.clone()) };
-        admin::create_topic(&self.kafka, &place).await?;
-        KafkaSource::open(self, place).await
+        match (KafkaSource::open(&self, &place, false).await, &self.kafka.create) {
+            (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
+                admin::create_topic(&self.kafka, create, &place).await?;
+                KafkaSource::open(&self, &place, true).await
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 

@@ -1,21 +1,149 @@
-//! Apache Kafka transport.
+//! Backup and restore events over [Apache Kafka](https://kafka.apache.org): the production default of [`backup_tracker`].
+//!
+//! A primary's [`KafkaSink`] writes one application's events to one partition of a topic; every secondary's [`KafkaSource`]
+//! reads all of the topic, from the position of its group. The client is [`rdkafka`](https://docs.rs/rdkafka), which is librdkafka.
+//!
+//! ```
+//! use backup_tracker::{Event, EventSource, Sink};
+//! use backup_tracker_kafka::Kafka;
+//! # use backup_tracker_kafka::rdkafka::mocking::MockCluster;
+//! # use uuid::Uuid;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> backup_tracker::Result<()> {
+//! # let mock = MockCluster::new(1).unwrap();
+//! # mock.create_topic("backups", 1, 1).unwrap();
+//! # let servers = mock.bootstrap_servers();
+//! // let servers = "kafka-1:9092,kafka-2:9092";
+//! let kafka = Kafka::new(servers, "backups");
+//! let mut source = kafka.source("search").open().await?;
+//! let mut sink = kafka.sink().open().await?;
+//!
+//! sink.send(&Event::new(Uuid::new_v4(), "maps", "the announcement")).await?;
+//!
+//! let record = source.next().await?.expect("a topic never ends");
+//! assert_eq!(record.payload.as_deref(), Some(&b"the announcement"[..]));
+//! source.commit().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Give sink and source to `PrimaryBackupTracker` and `SecondaryBackupTracker`, which encode, decode and commit.
+//!
+//! # Addressing
+//!
+//! [`Kafka::new`] takes bootstrap servers and a topic. All applications may share the topic. A record's key is the event's UUID
+//! as 36 lower-case characters, its value is by default the JSON that the Java services read
+//! ([`WireFormat::BackupJson`](backup_tracker::WireFormat)), and headers are record headers.
+//!
+//! Every secondary has a group of its own; the replicas of one service share it. The group is never joined, so that it must not
+//! be used by a program that subscribes: with members in it a broker refuses offsets from anybody else, and opening fails as
+//! [`Config`](backup_tracker::ErrorKind::Config).
+//!
+//! A topic that does not exist is an error, [`NotFound`](backup_tracker::ErrorKind::NotFound), also where the broker creates
+//! topics by itself, unless [`Kafka::create_topic`] says how to make it.
+//!
+//! # Delivery and order
+//!
+//! `send` returns when all in-sync replicas have the event (`acks=all`), and librdkafka's retries do not write it twice or out of
+//! order (`enable.idempotence`). How many replicas that are is the topic's `min.insync.replicas`. An application's partition is
+//! [`partition_for`] its name, which is murmur2 as in Java's default partitioner. A sink looks at the number of partitions once,
+//! when it is opened: when partitions are added, an application's place changes with the primary's next start, and a secondary
+//! that has not read the old partition to its end by then may see the newer events first. Wait for Ready before adding some.
+//!
+//! Java's primary spreads events by their random keys. Give a topic that it writes one partition.
+//!
+//! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue or is too large,
+//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better. When
+//! librdkafka declares a producer dead (a broker that lost its state), the failed send says so as any other, and the next one
+//! makes a new producer. It has a new id, so that the broker cannot recognise a repetition across the two; trackers can, by the
+//! event's own id.
+//!
+//! A source reads every partition without joining the group (`assign`): no rebalance, no eviction of a slow reader whatever
+//! `max.poll.interval.ms` says, and the first record comes at once. Order holds within a partition. Records of aborted
+//! transactions are not read.
+//!
+//! # Position
+//!
+//! The position is the group's committed offsets, one for each partition, and the usual tools show and set it. `commit` sends all
+//! of them in one request each time it is called, also when nothing has moved, and returns when the group's coordinator has
+//! confirmed it: a broker forgets the offsets of a group that is silent for `offsets.retention.minutes` (a week by default).
+//!
+//! Opening a new group stores its start, marked `start` in the offset's metadata, so that the next session begins there too. It is
+//! no commit, and [`resumed`](backup_tracker::EventSource::resumed) does not count it as one. Any other stored offset is a position,
+//! also one that another program has set. Partitions that were added since are read from their beginning; a live session finds
+//! them by itself ([`KafkaSourceBuilder::partition_refresh`]).
+//!
+//! Kafka does not compare what it is given. A slower replica of a group may move the position back; the next session then reads
+//! some events again, which begins in Ready as well. The same holds for two replicas that open a new group at the same moment.
+//!
+//! Where the log does not hold the position any more, the session says [`Lost`](backup_tracker::ErrorKind::Lost) once and goes on
+//! at the earliest record of those partitions alone. A broker deletes a group's offsets together with the topic: after a topic was
+//! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
+//!
+//! # Limits
+//!
+//! - An event's size: key, value, headers and about a hundred bytes may not exceed the client's `message.max.bytes` (1 000 000
+//!   unless set as a property) nor the topic's `max.message.bytes`. The latter is read in the background after opening, where
+//!   the ACLs allow it (`DescribeConfigs`) and no compression is set; until then, or without it, it is the broker that refuses.
+//! - [`Kafka::open_timeout`], [`KafkaSinkBuilder::send_timeout`] and [`KafkaSourceBuilder::request_timeout`] bound every wait; 10 s
+//!   each. `socket.timeout.ms` is set to 10 s, which is how long a connection that hangs goes unnoticed.
+//! - A source has two threads of this crate and a sink one of `rdkafka`'s, besides librdkafka's own for each broker.
+//! - Features: `ssl`, `ssl-vendored`, `gssapi` and `zstd` are `rdkafka`'s.
+//!
+//! # Security
+//!
+//! Encryption and authentication are librdkafka properties (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …), set with
+//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in `Debug` nor in errors. A primary needs
+//! the ACLs `Write` and `Describe` on the topic (and `IdempotentWrite` on clusters before Kafka 2.8), a secondary `Read` and
+//! `Describe` on the topic and `Read` on the group. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied).
+//!
+//! # Native access
+//!
+//! [`Kafka::property`] and the builders' `property` pass any librdkafka property through, and win over what this crate sets, except
+//! for the five that a source relies on: `group.id`, `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`,
+//! `enable.partition.eof`. Who sets `acks` or `enable.idempotence` sets aside what *Delivery and order* says. The client library is
+//! re-exported as [`rdkafka`], with its mock cluster for tests. librdkafka's log lines are `tracing` events with the target
+//! `librdkafka`.
+//!
+//! # When the broker goes away
+//!
+//! librdkafka reconnects by itself. While no broker can be reached, `next` says
+//! [`Unavailable`](backup_tracker::ErrorKind::Unavailable) about once a second, and goes on where it was afterwards; `send`, `commit`
+//! and `remaining` fail as `Unavailable` after their time. One broker of several that is away shows only in what it leads.
+//!
+//! # When the program ends
+//!
+//! Closing and dropping are the same, commit nothing, and return at once: disconnecting is left to a thread of its own, so that
+//! neither an async thread nor a runtime's shutdown waits for a dead broker. An event whose `send` returned `Ok` is safe; one whose
+//! `send` was still waiting may be in the log or not. After SIGKILL it is no different: the next session begins at the last
+//! `commit` that returned `Ok`, or at one that was under way.
 
 mod admin;
 mod blocking;
 mod config;
 mod context;
 mod error;
+mod items;
 mod partition;
 mod poller;
 mod positions;
+mod properties;
+mod record;
 mod sink;
 mod source;
 
 pub use config::{
-    CreateTopic, DEFAULT_OPEN_TIMEOUT, DEFAULT_PARTITION_REFRESH, DEFAULT_REQUEST_TIMEOUT,
-    DEFAULT_SEND_TIMEOUT, Kafka, KafkaSinkBuilder, KafkaSourceBuilder, StartAt,
+    DEFAULT_OPEN_TIMEOUT, DEFAULT_PARTITION_REFRESH, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, Kafka,
+    KafkaSinkBuilder, KafkaSourceBuilder,
 };
 pub use partition::partition_for;
+pub use properties::CreateTopic;
 pub use rdkafka;
 pub use sink::KafkaSink;
 pub use source::KafkaSource;
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,22 +4,19 @@
 //! reader must not keep librdkafka's events from being served by anybody. It hands owned items over a bounded channel, and ends
 //! when the channel's other end is dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backup_tracker::{Error, ErrorKind, Header, Position, Record};
-use bytes::Bytes;
-use rdkafka::Message;
+use backup_tracker::{ErrorKind, Record};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use crate::error::{Place, code_of, kind_of};
+use crate::items::{Awaited, Item, Shared};
 use crate::positions::{self, Client};
+use crate::record::owned;
 
 const READ: &str = "read";
 
@@ -30,55 +27,6 @@ const ASK: Duration = Duration::from_secs(5);
 /// How often it is asked, and how often told to the user, whether the brokers are still down.
 const OUTAGE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the poller hands over, in order.
-#[derive(Debug)]
-pub(crate) enum Item {
-    Record {
-        partition: usize,
-        offset: i64,
-        record: Record,
-    },
-    /// There is nothing below this offset that was not handed over.
-    End {
-        partition: usize,
-        offset: i64,
-    },
-    /// Reading goes on at these positions, because the log does not hold the earlier ones.
-    Lost {
-        moved: Vec<(usize, i64)>,
-        error: Error,
-    },
-    /// Partitions were added, and are read from these positions.
-    Grown {
-        starts: Vec<i64>,
-    },
-    /// Something that librdkafka does not heal in silence.
-    Failed(Error),
-}
-
-/// What source and poller tell each other beside the channel.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// An error waits in the channel. One is enough: an outage must not fill it.
-    reported: AtomicBool,
-    /// Ends of partitions of which the source wants to know whether records come before them.
-    questions: Mutex<Vec<(usize, i64)>>,
-}
-
-impl Shared {
-    pub(crate) fn error_was_taken(&self) {
-        self.reported.store(false, Ordering::Release);
-    }
-
-    pub(crate) fn ask(&self, partition: usize, end: i64) {
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner).push((partition, end));
-    }
-
-    fn take_questions(&self) -> Vec<(usize, i64)> {
-        std::mem::take(&mut *self.questions.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 pub(crate) struct Poller {
     pub(crate) client: Arc<Client>,
     pub(crate) place: Place,
@@ -86,9 +34,7 @@ pub(crate) struct Poller {
     pub(crate) shared: Arc<Shared>,
     /// What to read next from each partition.
     pub(crate) positions: Vec<i64>,
-    /// The offset that each partition's end is known to have reached, until librdkafka reports the end: everything below it
-    /// was handed over then, also where the last offsets hold no record (markers of transactions, gaps of compaction).
-    pub(crate) ends: Vec<Option<i64>>,
+    pub(crate) ends: Vec<Option<Awaited>>,
     pub(crate) refresh: Duration,
 }
 
@@ -161,7 +107,7 @@ impl Poller {
 
     fn report(&self, cause: KafkaError) -> Result<(), Gone> {
         let error = self.place.kafka(READ, cause);
-        if self.shared.reported.swap(true, Ordering::AcqRel) {
+        if !self.shared.may_report() {
             tracing::debug!(%error, "another error, while the last one was not taken yet");
             return Ok(());
         }
@@ -175,7 +121,7 @@ impl Poller {
         let Some(position) = self.positions.get_mut(partition) else {
             return Ok(());
         };
-        // Fetched before the position was set anew, and fetched again after.
+        // librdkafka leaves out what it fetched before a position was set anew, but S2 is not to rest on that alone.
         if offset < *position {
             return Ok(());
         }
@@ -188,7 +134,7 @@ impl Poller {
             return Ok(());
         };
         match self.ends.get_mut(partition).and_then(Option::take) {
-            Some(offset) => self.send(Item::End { partition, offset }),
+            Some(Awaited { offset, .. }) => self.send(Item::End { partition, offset }),
             None => Ok(()),
         }
     }
@@ -198,11 +144,15 @@ impl Poller {
         let Some(position) = self.positions.get(partition) else {
             return;
         };
+        // A report is on its way, and looking again would only put it off.
+        if self.ends[partition].is_some_and(|awaited| awaited.since.elapsed() < ASK) {
+            return;
+        }
         // What was fetched and not polled yet is outdated from here on, also an end that was reported before.
         let number = positions::number(partition);
         let offset = Offset::Offset(*position);
         match self.client.seek(&self.place.topic, number, offset, Duration::ZERO) {
-            Ok(()) => self.ends[partition] = Some(end),
+            Ok(()) => self.ends[partition] = Some(Awaited::now(end)),
             Err(error) => {
                 tracing::debug!(topic = %self.place.topic, partition, %error, "the partition's end is asked for later");
             }
@@ -222,7 +172,7 @@ impl Poller {
             }
         }
         positions::assign(&self.client, topic, &self.positions)?;
-        self.ends = high.into_iter().map(Some).collect();
+        self.ends = Awaited::all(high);
         if lost.is_empty() {
             return Ok(Ok(()));
         }
@@ -260,36 +210,47 @@ impl Poller {
         all.extend(&starts);
         positions::assign(&self.client, topic, &all)?;
         self.positions = all;
-        self.ends = high.into_iter().map(Some).collect();
+        self.ends = Awaited::all(high);
         Ok(starts)
     }
 }
 
-/// The message without its tie to the consumer.
-fn owned(message: BorrowedMessage<'_>) -> (i32, i64, Record) {
-    let (partition, offset) = (message.partition(), message.offset());
-    let position = Position::Partition {
-        // Neither is negative in a message that was fetched.
-        partition: u32::try_from(partition).unwrap_or_default(),
-        offset: u64::try_from(offset).unwrap_or_default(),
-    };
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| Header::new(header.key, Bytes::copy_from_slice(header.value.unwrap_or_default())))
-            .collect()
-    });
-    let record = Record::new(position)
-        .key(message.key().and_then(uuid_of))
-        .headers(headers)
-        .payload(message.payload().map(Bytes::copy_from_slice));
-    (partition, offset, record)
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
 
-/// The UUID in a key of 36 characters, as Java's serializer writes it too; the other spellings are somebody else's keys.
-fn uuid_of(key: &[u8]) -> Option<Uuid> {
-    if key.len() != uuid::fmt::Hyphenated::LENGTH {
-        return None;
+    use backup_tracker::{Position, Record};
+    use rdkafka::ClientConfig;
+    use tokio::sync::mpsc;
+
+    use super::{Item, Place, Poller, Shared};
+    use crate::context::Context;
+
+    #[test]
+    fn a_record_that_was_handed_over_is_not_handed_over_again() {
+        let client =
+            ClientConfig::new().set("group.id", "search").create_with_context(Context::default()).unwrap();
+        let (items, mut taken) = mpsc::channel(10);
+        let mut poller = Poller {
+            client: Arc::new(client),
+            place: Place { topic: "backups".into(), group: None },
+            items,
+            shared: Arc::new(Shared::default()),
+            positions: vec![3, 0],
+            ends: vec![None, None],
+            refresh: Duration::MAX,
+        };
+        // Gaps are nothing strange; records of partitions that nobody asked for are.
+        for (partition, offset) in [(0, 2), (0, 3), (1, 0), (0, 3), (0, 5), (0, 4), (2, 0), (-1, 0)] {
+            let record = Record::new(Position::Offset(0));
+            assert!(poller.hand_over(partition, offset, record).is_ok());
+        }
+        drop(poller);
+        let mut seen = Vec::new();
+        while let Some(Item::Record { partition, offset, .. }) = taken.blocking_recv() {
+            seen.push((partition, offset));
+        }
+        assert_eq!(seen, [(0, 3), (1, 0), (0, 5)]);
     }
-    Uuid::try_parse_ascii(key).ok()
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use backup_tracker::{Error, ErrorKind, Result};
+use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::config::StartAt;
 use crate::context::Context;
 use crate::error::Place;
 

@@ -50,30 +50,40 @@ pub struct KafkaSink {
 }
 
 impl KafkaSink {
-    pub(crate) async fn open(builder: KafkaSinkBuilder, place: Place) -> Result<Self> {
-        let KafkaSinkBuilder { kafka, send_timeout } = builder;
+    pub(crate) async fn open(builder: &KafkaSinkBuilder, place: &Place, created: bool) -> Result<Self> {
+        let kafka = &builder.kafka;
         let hide_eos = !kafka.is_debugging();
-        let config = client_config(&kafka, send_timeout);
+        let config = client_config(kafka, builder.send_timeout);
         let deadline = Deadline::after(kafka.open_timeout);
-        let client_config = config.clone();
-        let wait_for_creation = kafka.create.is_some();
-        let connecting = on_a_thread(&place, OPEN, move |place| {
-            connect(&client_config, hide_eos, place, deadline, wait_for_creation)
-        });
         // Not waited for: a broker that keeps its configuration to itself must not hold up the opening, and what is too
         // large for the client is known without it.
         let topic_limit = (!compresses(&config)).then(|| {
-            let place = place.clone();
-            let timeout = kafka.open_timeout;
-            tokio::spawn(async move { admin::max_message_bytes(&kafka, &place, timeout).await })
+            let (kafka, place) = (kafka.clone(), place.clone());
+            tokio::spawn(async move { admin::max_message_bytes(&kafka, &place).await })
         });
-        let (producer, partitions) = connecting.await?;
+        let client_config = config.clone();
+        let connecting = on_a_thread(place, OPEN, move |place| {
+            connect(&client_config, hide_eos, place, deadline, created)
+        });
+        let (producer, partitions) = deadline.bound(place, OPEN, connecting).await.inspect_err(|_| {
+            if let Some(task) = &topic_limit {
+                task.abort();
+            }
+        })?;
         let limit = config
             .get("message.max.bytes")
             .or_else(|| config.get("max.message.bytes"))
             .and_then(|value| value.parse().ok())
             .unwrap_or(DEFAULT_MESSAGE_MAX_BYTES);
-        Ok(Self { place, config, hide_eos, partitions, limit, topic_limit, producer: Some(producer) })
+        Ok(Self {
+            place: place.clone(),
+            config,
+            hide_eos,
+            partitions,
+            limit,
+            topic_limit,
+            producer: Some(producer),
+        })
     }
 
     /// The partition to which events of this application go: fixed when the sink was opened, see the crate's documentation.
@@ -239,12 +249,12 @@ fn connect(
     hide_eos: bool,
     place: &Place,
     deadline: Deadline,
-    wait_for_creation: bool,
+    created: bool,
 ) -> Result<(Client, u32)> {
     let context = Context::for_producer(hide_eos);
     let producer = create(config, context.clone(), place, OPEN)?;
     let client = producer.client();
-    let found = admin::partitions(client, &context, place, OPEN, deadline, wait_for_creation, || {})?;
+    let found = admin::partitions(client, &context, place, OPEN, deadline, created, || {})?;
     // librdkafka connects to a broker when it first has something for it; let that not be the first event.
     let mut leaders: Vec<i32> = Vec::new();
     for partition in &found {

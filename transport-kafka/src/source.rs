@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 use rdkafka::ClientConfig;
@@ -15,7 +15,8 @@ use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder};
 use crate::context::Context;
 use crate::error::Place;
-use crate::poller::{Item, Poller, Shared};
+use crate::items::{Awaited, Item, Shared};
+use crate::poller::Poller;
 use crate::positions::{self, Client, as_ours};
 
 const OPEN: &str = "open the source";
@@ -24,6 +25,10 @@ const REMAINING: &str = "count what remains";
 
 /// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
 const BUFFER: usize = 64;
+
+/// For how long a partition's end may be ahead of the reader, and nothing come, before it is looked at closely. That costs a new
+/// fetch.
+const SUSPICIOUS: Duration = Duration::from_millis(100);
 
 /// What the source relies on, so that a user's value would break its promises.
 const RESERVED: [&str; 5] = [
@@ -46,15 +51,15 @@ pub struct KafkaSource {
     /// An item that was taken from the channel and is not due yet.
     waiting: Option<Item>,
     lost: Option<Error>,
-    /// Ends that an earlier count saw beyond `next`.
-    suspects: Vec<Option<i64>>,
+    /// In each partition, what `next` and the end were when the one began to be short of the other.
+    suspects: Vec<Option<((i64, i64), Instant)>>,
     items: mpsc::Receiver<Item>,
     shared: Arc<Shared>,
     requests: Worker<Arc<Client>>,
 }
 
 impl KafkaSource {
-    pub(crate) async fn open(builder: KafkaSourceBuilder, place: Place) -> Result<Self> {
+    pub(crate) async fn open(builder: &KafkaSourceBuilder, place: &Place, created: bool) -> Result<Self> {
         for name in RESERVED {
             if builder.kafka.properties.get(name).is_some() {
                 return Err(Error::config(name, "this crate sets it, and relies on it"));
@@ -62,7 +67,10 @@ impl KafkaSource {
         }
         let config = client_config(&builder.kafka, &builder.group);
         let deadline = Deadline::after(builder.kafka.open_timeout);
-        on_a_thread(&place, OPEN, move |place| open(&config, &builder, place, deadline)).await
+        let builder = builder.clone();
+        let opening =
+            on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created));
+        deadline.bound(place, OPEN, opening).await
     }
 
     /// Takes an item into account, and gives what `next` has to return for it.
@@ -161,12 +169,17 @@ impl EventSource for KafkaSource {
             // Not negative where it is positive.
             let beyond = u64::try_from(high - self.next[partition]).unwrap_or(0);
             remaining += beyond;
-            let suspect = (beyond > 0 && nothing_waits).then_some(high);
-            // Seen twice: either a record is on its way, or there is none, and only the partition's end can tell.
-            if suspect.is_some() && self.suspects[partition] == suspect {
-                self.shared.ask(partition, high);
+            let suspect = (beyond > 0 && nothing_waits).then_some((self.next[partition], high));
+            match (suspect, self.suspects[partition]) {
+                (None, _) => self.suspects[partition] = None,
+                // Either a record is on its way, or there is none, and only the partition's end can tell.
+                (Some(place), Some((before, since))) if place == before => {
+                    if since.elapsed() >= SUSPICIOUS {
+                        self.shared.ask(partition, high);
+                    }
+                }
+                (Some(place), _) => self.suspects[partition] = Some((place, Instant::now())),
             }
-            self.suspects[partition] = suspect;
         }
         Ok(remaining)
     }
@@ -207,6 +220,7 @@ fn open(
     builder: &KafkaSourceBuilder,
     place: &Place,
     deadline: Deadline,
+    created: bool,
 ) -> Result<KafkaSource> {
     let context = Context::default();
     let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
@@ -217,7 +231,7 @@ fn open(
         place,
         OPEN,
         deadline,
-        builder.kafka.create.is_some(),
+        created,
         // Nothing is assigned yet, so this yields no record; errors reach the context.
         || drop(client.poll(Duration::ZERO)),
     )?;
@@ -248,7 +262,7 @@ fn open(
         items: sender,
         shared: Arc::clone(&shared),
         positions: plan.positions.clone(),
-        ends: high.into_iter().map(Some).collect(),
+        ends: Awaited::all(high),
         refresh: builder.partition_refresh,
     };
     let thread = |cause: std::io::Error| {
@@ -268,4 +282,33 @@ fn open(
         requests,
         place: place.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::mocking::MockCluster;
+
+    use crate::Kafka;
+
+    #[tokio::test]
+    async fn a_partitions_end_is_reported_again_when_it_is_asked_for() {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("backups", 2, 1).unwrap();
+        let kafka = Kafka::new(mock.bootstrap_servers(), "backups").property("fetch.wait.max.ms", "10");
+        let mut source = kafka.source("search").open().await.unwrap();
+        // The mock writes no markers, so that the end is only said to be so far on: it is the report that counts.
+        for end in [3, 7] {
+            let reported = async {
+                while source.next[1] < end {
+                    source.shared.ask(1, end);
+                    source.accept_what_is_silent();
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), reported).await.unwrap();
+            assert_eq!(source.next, [0, end]);
+        }
+    }
 }

@@ -4,7 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use backup_tracker::ErrorKind;
+use backup_tracker::{ErrorKind, EventSource};
+use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use backup_tracker_kafka::{CreateTopic, Kafka};
 use support::{cluster, soon};
 
@@ -71,6 +72,22 @@ async fn an_unreachable_broker_fails_the_opening_in_time() {
             assert!(took < timeout + Duration::from_secs(1), "{took:?}: {error}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_away_fails_the_opening_in_time() {
+    let cluster = cluster(1);
+    let away = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 1000];
+    for request in [RDKafkaApiKey::OffsetCommit, RDKafkaApiKey::OffsetFetch] {
+        cluster.mock.request_errors(request, &away);
+        let builder = cluster.kafka().open_timeout(Duration::from_secs(1)).source("search");
+        let begin = Instant::now();
+        let error = soon(builder.open()).await.unwrap_err();
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        cluster.mock.clear_request_errors(request);
+    }
+    assert!(!cluster.source("search").await.resumed());
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 mod support;
 
-use backup_tracker::{EventSource, Sink};
-use backup_tracker_kafka::StartAt;
+use backup_tracker::{EventSource, Sink, StartAt};
 use support::{cluster, never, next, send, soon, texts};
 
 #[tokio::test]

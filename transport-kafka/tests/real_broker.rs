@@ -2,6 +2,8 @@
 //!
 //! Ignored unless asked for, because they need a broker: set `BACKUP_TRACKER_KAFKA` to its address and add `-- --ignored`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are the tests' own steps")]
+
 mod support;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
+use backup_tracker_kafka::CreateTopic;
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use support::{cluster, event, send, soon, text};
 
@@ -105,8 +106,7 @@ async fn errors_that_librdkafka_heals_do_not_show() {
 async fn a_send_that_timed_out_may_be_in_the_log_all_the_same() {
     let cluster = cluster(1);
     let mut sink = cluster.sink().await;
-    let builder = cluster.kafka().sink().send_timeout(Duration::from_millis(500));
-    let mut hasty = soon(builder.open()).await.unwrap();
+    let mut hasty = cluster.hasty_sink().await;
     // The mock writes at once, and answers late.
     let late = Duration::from_secs(3);
     cluster.mock.broker_round_trip_time(1, late).unwrap();
@@ -117,4 +117,25 @@ async fn a_send_that_timed_out_may_be_in_the_log_all_the_same() {
     send(&mut sink, "app", "end").await;
     let mut source = cluster.source("search").await;
     assert_eq!(support::texts(&mut source, 2).await, ["one", "end"]);
+}
+
+#[tokio::test]
+async fn a_refused_identity_is_denied_before_the_time_is_over_and_shows_no_secret() {
+    let cluster = cluster(1);
+    // The mock knows no identities, and so refuses each.
+    let kafka = cluster
+        .kafka()
+        .property("security.protocol", "sasl_plaintext")
+        .property("sasl.mechanism", "PLAIN")
+        .property("sasl.username", "nobody")
+        .property("sasl.password", "hunter2")
+        .create_topic(CreateTopic::new(1, 1));
+    let begin = std::time::Instant::now();
+    let sink = soon(kafka.sink().open()).await.unwrap_err();
+    let source = soon(kafka.source("search").open()).await.unwrap_err();
+    assert!(begin.elapsed() < Duration::from_secs(8));
+    for error in [sink, source] {
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
 }

@@ -32,7 +32,7 @@
 //! # Position
 //!
 //! One number for each group, kept by the log. Sessions of one group each read everything; a session that is behind never
-//! moves the group's position back. A new group starts at the earliest record, or, with [`StartAt::Latest`], behind the last
+//! moves the group's position back. A new group starts at the earliest record, or, with [`StartAt::Latest`](backup_tracker::StartAt::Latest), behind the last
 //! one; either is fixed when the source is made.
 //!
 //! # Limits
@@ -64,7 +64,6 @@ mod state;
 pub use log::{DEFAULT_MAX_EVENT_BYTES, MemoryLog};
 pub use sink::MemorySink;
 pub use source::MemorySource;
-pub use state::StartAt;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

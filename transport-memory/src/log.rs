@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backup_tracker::{Delivery, Error, ErrorKind, Header, Position, Record, Result};
+use backup_tracker::{Delivery, Error, ErrorKind, Header, Position, Record, Result, StartAt};
 use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::sink::MemorySink;
 use crate::source::MemorySource;
-use crate::state::{StartAt, State};
+use crate::state::State;
 
 /// How large an event may be, unless [`MemoryLog::with_max_event_bytes`] says otherwise: 1 MiB, as with Kafka.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;

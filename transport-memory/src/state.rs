@@ -2,20 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use backup_tracker::{Delivery, Header, Position, Record};
+use backup_tracker::{Delivery, Header, Position, Record, StartAt};
 use bytes::Bytes;
 use uuid::Uuid;
-
-/// Where a group starts that has no position yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum StartAt {
-    /// At the first record that the log still holds. The default.
-    #[default]
-    Earliest,
-    /// Behind the last record that the log holds when the source is made.
-    Latest,
-}
 
 /// A place in one incarnation of the log. A place of an earlier incarnation says nothing about this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Position, Record, Sink};
-use backup_tracker_memory::{MemoryLog, MemorySource, StartAt};
+use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Position, Record, Sink, StartAt};
+use backup_tracker_memory::{MemoryLog, MemorySource};
 use bytes::Bytes;
 use uuid::Uuid;
 

@@ -1,8 +1,10 @@
 //! S8 and S9: where a new group starts, and that groups have nothing to do with one another.
 
 use super::cases;
+use backup_tracker::StartAt;
+
 use crate::bench::{Bench, Outcome};
-use crate::harness::{Lane, Start};
+use crate::harness::Lane;
 use crate::oracle::{APPLICATIONS, events};
 
 cases! {
@@ -91,7 +93,7 @@ async fn a_group_at_latest_sees_what_is_sent_after_opening_and_nothing_older<L: 
     let (older, newer) = (events(&APPLICATIONS, 10), events(&APPLICATIONS, 10));
     let mut writer = bench.writer().await?;
     writer.send_all(&older).await?;
-    let mut reader = bench.reader_from("g", Start::Latest).await?;
+    let mut reader = bench.reader_from("g", StartAt::Latest).await?;
     writer.send_all(&newer).await?;
     reader.resumed(false)?;
     reader.expect_only(&newer).await
@@ -102,13 +104,13 @@ async fn a_group_at_latest_keeps_its_start_for_its_next_session<L: Lane>(bench: 
     let mut writer = bench.writer().await?;
     writer.send_all(&older).await?;
     // One that never reads, and one that reads and never commits.
-    drop(bench.reader_from("unread", Start::Latest).await?);
-    let mut reader = bench.reader_from("read", Start::Latest).await?;
+    drop(bench.reader_from("unread", StartAt::Latest).await?);
+    let mut reader = bench.reader_from("read", StartAt::Latest).await?;
     writer.send_all(&newer).await?;
     reader.expect(&newer).await?;
     drop(reader);
     for group in ["unread", "read"] {
-        let mut reader = bench.reader_from(group, Start::Latest).await?;
+        let mut reader = bench.reader_from(group, StartAt::Latest).await?;
         reader.resumed(false)?;
         reader.expect_only(&newer).await?;
     }

@@ -15,9 +15,11 @@ use crate::oracle::{APPLICATIONS, Oracle, events, show};
 cases! {
     a_send_during_a_cut_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::Cut): K1 K3, needs Cut;
     a_send_into_a_black_hole_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::BlackHole): K1 K3, needs BlackHole;
+    a_send_whose_answer_is_lost_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::LostAnswers): K1 K3, needs LostAnswers;
     a_send_to_a_dead_broker_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::Kill): K1 K3, needs Kill;
     cuts_under_load_lose_nothing_and_keep_the_order = under_load(Fault::Cut): K1 K2 S1 S10, needs Cut;
     black_holes_under_load_lose_nothing_and_keep_the_order = under_load(Fault::BlackHole): K1 K2 S1 S10, needs BlackHole;
+    lost_answers_under_load_lose_no_event_and_keep_the_order = under_load(Fault::LostAnswers): K1 K2 S1 S10, needs LostAnswers;
     restarts_of_the_broker_under_load_lose_nothing_and_keep_the_order = under_load(Fault::Kill): K1 K2 S1 S10, needs Kill;
     an_event_that_is_too_large_is_refused_without_a_broker: K4, needs Cut;
 }

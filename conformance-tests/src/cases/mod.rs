@@ -1,6 +1,7 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
 mod commit_order;
+mod crash;
 mod group;
 mod load;
 mod lost;
@@ -63,6 +64,7 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
         tracker::list(),
         ready_commit::list(),
         commit_order::list(),
+        crash::list(),
     ];
     modules.into_iter().flatten().collect()
 }

@@ -11,13 +11,16 @@ use crate::reader::{Reader, poll_times};
 cases! {
     after_a_cut_next_goes_on_and_loses_nothing = reading_goes_on(Fault::Cut): S10 S2, needs Cut;
     after_a_black_hole_next_goes_on_and_loses_nothing = reading_goes_on(Fault::BlackHole): S10 S2, needs BlackHole;
+    after_lost_answers_next_goes_on_and_loses_nothing = reading_goes_on(Fault::LostAnswers): S10 S2, needs LostAnswers;
     after_the_brokers_death_next_goes_on_and_loses_nothing = reading_goes_on(Fault::Kill): S10 S2, needs Kill;
     a_commit_during_a_cut_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::Cut): S5, needs Cut;
     a_commit_into_a_black_hole_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::BlackHole): S5, needs BlackHole;
+    a_commit_whose_answer_is_lost_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::LostAnswers): S5, needs LostAnswers;
     a_commit_to_a_dead_broker_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::Kill): S5, needs Kill;
     what_was_acknowledged_and_committed_survives_the_brokers_death: K1 S5, needs Kill;
     drop_and_close_are_prompt_during_a_cut = ends_promptly(Fault::Cut): S7, needs Cut;
     drop_and_close_are_prompt_in_a_black_hole = ends_promptly(Fault::BlackHole): S7, needs BlackHole;
+    drop_and_close_are_prompt_while_answers_are_lost = ends_promptly(Fault::LostAnswers): S7, needs LostAnswers;
     drop_and_close_are_prompt_with_the_broker_dead = ends_promptly(Fault::Kill): S7, needs Kill;
 }
 

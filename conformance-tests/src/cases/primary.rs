@@ -1,7 +1,10 @@
 //! T7: what a primary announces, and that its secondaries follow.
 
 use backup_tracker::BackupState::{BackingUp, Ready, Starting};
-use backup_tracker::{BackupTracker, BackupTransition, ErrorKind, PrimaryBackupTracker, wire};
+use backup_tracker::wire::{self, Decoded};
+use backup_tracker::{
+    BackupState, BackupTracker, BackupTransition, Delivery, ErrorKind, PrimaryBackupTracker,
+};
 
 use super::cases;
 use crate::bench::{Bench, Outcome, describe, ensure, equal, failure};
@@ -12,7 +15,8 @@ use crate::scene::{LIFE, OWN, retry};
 cases! {
     a_step_is_in_the_log_when_the_call_returns: T7 K1;
     an_illegal_call_announces_nothing: T7;
-    an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused: T7 T5, needs Cut;
+    an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused = announcement_fails(Fault::Cut): T7 T5, needs Cut;
+    an_announcement_whose_answer_is_lost_is_taken_back = announcement_fails(Fault::LostAnswers): T7 T5, needs LostAnswers;
     listeners_are_told_in_order_with_the_primarys_id_and_timestamp: T8;
     a_pair_of_trackers_agrees_through_restarts_of_the_broker: T7 T9 T11, needs Kill;
 }
@@ -36,7 +40,7 @@ async fn a_step_is_in_the_log_when_the_call_returns<L: Lane>(bench: Bench<L>) ->
         let record = reader.next().await?;
         equal("the record's key", &Some(announced.id), &record.key)?;
         let decoded = wire::decode(&record).map_err(|error| failure("a transition", error))?;
-        equal("the step in the log", &wire::Decoded::Transition(announced.clone()), &decoded)?;
+        equal("the step in the log", &Decoded::Transition(announced.clone()), &decoded)?;
         equal("the step", expected, &(announced.from, announced.to))?;
         equal("the primary's state", &announced.to, &primary.state())?;
     }
@@ -58,9 +62,7 @@ async fn an_illegal_call_announces_nothing<L: Lane>(bench: Bench<L>) -> Outcome 
     reader.nothing().await
 }
 
-async fn an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused<L: Lane>(
-    bench: Bench<L>,
-) -> Outcome {
+async fn announcement_fails<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
     bench.send(&events(&APPLICATIONS, 1)).await?;
     let sink = bench.writer().await?.sink;
     let quick = retry().give_up_after(bench.clock.quiet);
@@ -70,22 +72,26 @@ async fn an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused<L: 
     let ready = done(primary.startup_complete().await)?;
     secondary.told(&ready).await?;
 
-    bench.gone(Fault::Cut).await?;
+    bench.gone(fault).await?;
     let what = "an answer to an announcement without a broker";
-    let call = bench.clock.within(what, bench.clock.patience * 2, primary.start_backup()).await?;
+    let patience = bench.clock.patience * 2;
     let expected = "an error of kind Unavailable";
-    match call {
+    let error = match bench.clock.within(what, patience, primary.start_backup()).await? {
         Ok(step) => return Err(failure(expected, step)),
-        Err(error) => ensure(error.is_transient(), expected, describe(&error))?,
-    }
+        Err(error) => error,
+    };
+    ensure(error.is_transient(), expected, describe(&error))?;
     equal("the primary's state", &Ready, &primary.state())?;
     bench.heal().await?;
 
-    // Whatever of it got through: nobody stays paused, and the next backup is an ordinary one.
-    bench.until("the secondary to be Ready", || secondary.tracker.state() == Ready).await?;
+    if error.delivery() == Delivery::Unknown {
+        // The way back is announced without another call.
+        bench.until("a primary that owes nothing", || primary.health().is_healthy()).await?;
+        equal("where the log leads", &Some(Ready), &last_state(&bench).await?)?;
+    }
+    // And the next backup is an ordinary one.
     let begun = loop {
-        let call = bench.clock.within(what, bench.clock.patience * 2, primary.start_backup()).await?;
-        match call {
+        match bench.clock.within(what, patience, primary.start_backup()).await? {
             Ok(step) => break step,
             Err(error) => {
                 ensure(error.is_transient(), "a backup, or Unavailable for a while", describe(&error))?
@@ -107,6 +113,26 @@ async fn an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused<L: 
     secondary.is_in(BackingUp)?;
     ensure(primary.health().is_healthy(), "a healthy primary", primary.health())?;
     secondary.counted("gaps", gaps, |stats| stats.gaps)
+}
+
+/// The state to which the last step of the own application leads that the log holds.
+async fn last_state<L: Lane>(bench: &Bench<L>) -> Outcome<Option<BackupState>> {
+    let mut reader = bench.reader("last").await?;
+    let mut state = None;
+    let reading = async {
+        while reader.remaining().await? > 0 {
+            let next = tokio::time::timeout(bench.clock.quiet, reader.next());
+            let Ok(record) = next.await else { continue };
+            if let Ok(Decoded::Transition(step)) = wire::decode(&record?)
+                && &*step.application == OWN
+            {
+                state = Some(step.to);
+            }
+        }
+        Ok(())
+    };
+    bench.clock.within("all of the log", bench.clock.patience, reading).await??;
+    Ok(state)
 }
 
 async fn listeners_are_told_in_order_with_the_primarys_id_and_timestamp<L: Lane>(bench: Bench<L>) -> Outcome {

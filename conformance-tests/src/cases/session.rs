@@ -1,8 +1,10 @@
 //! S7, S10 and S11: how a session ends, how long and how much it bears, and foreign records.
 
 use super::cases;
+use backup_tracker::StartAt;
+
 use crate::bench::{Bench, Outcome, describe, ensure, equal, failure};
-use crate::harness::{Lane, RawRecord, Start};
+use crate::harness::{Lane, RawRecord};
 use crate::oracle::{APPLICATIONS, events, show};
 
 cases! {
@@ -84,7 +86,7 @@ async fn remaining_is_never_too_few_and_comes_down_to_zero<L: Lane>(bench: Bench
     }
     reader.nothing().await?;
     equal("what remains at the end", &0, &reader.remaining().await?)?;
-    let mut latest = bench.reader_from("latest", Start::Latest).await?;
+    let mut latest = bench.reader_from("latest", StartAt::Latest).await?;
     latest.nothing().await?;
     equal("what remains at latest", &0, &latest.remaining().await?)
 }

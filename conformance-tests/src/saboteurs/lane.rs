@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backup_tracker::{Event, Result, Sink};
+use backup_tracker::{Event, Result, Sink, StartAt};
 use uuid::Uuid;
 
 use super::Sabotage;
 use super::positions::Positions;
 use super::sink::SabotagedSink;
 use super::source::SabotagedSource;
-use crate::harness::{Fault, Harness, Isolation, Lane, RawRecord, Start};
+use crate::harness::{Fault, Harness, Isolation, Lane, RawRecord};
 use crate::profile::Profile;
 
 /// A sound harness, and the way in which it is broken.
@@ -102,7 +102,7 @@ impl<L: Lane> Lane for SabotagedLane<L> {
         Ok(SabotagedSink::new(inner, self.sabotage, Arc::clone(&self.notes)))
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<Self::Source> {
+    async fn source(&self, group: &str, start: StartAt) -> Result<Self::Source> {
         let (lane, notes) = (Arc::clone(&self.inner), Arc::clone(&self.notes));
         SabotagedSource::open(lane, group, start, self.sabotage, notes).await
     }

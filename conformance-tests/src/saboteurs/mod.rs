@@ -63,6 +63,8 @@ sabotages! {
         caught by a_dropped_send_leaves_the_sink_usable_and_the_order_intact;
     LiesAboutNotSent "an error says NotSent, and the event is in the log all the same"
         caught by a_send_during_a_cut_is_not_acknowledged_and_tells_the_truth;
+    TakesUnknownForNotSent "an error whose outcome is unknown says NotSent"
+        caught by a_send_whose_answer_is_lost_is_not_acknowledged_and_tells_the_truth;
     SwallowsOversize "an event that is too large is dropped, and `send` succeeds"
         caught by an_event_that_is_too_large_is_refused_and_not_sent;
     RefusesTooMuch "events of a quarter of the limit are refused"

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use backup_tracker::{EventSource, Result};
+use backup_tracker::{EventSource, Result, StartAt};
 use uuid::Uuid;
 
-use crate::harness::{Lane, Start};
+use crate::harness::Lane;
 
 /// For each group, the group of the sound transport that stands for its position, and how many records lie before it.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Positions {
     /// Sets the group's position behind so many records of the log, or at its end.
     pub(super) async fn set<L: Lane>(&self, lane: &L, group: &str, before: u64) -> Result<()> {
         let stand_in = format!("{group}-{}", Uuid::new_v4());
-        let mut source = lane.source(&stand_in, Start::Earliest).await?;
+        let mut source = lane.source(&stand_in, StartAt::Earliest).await?;
         let mut read = 0;
         while read < before && source.remaining().await? > 0 {
             source.next().await?;

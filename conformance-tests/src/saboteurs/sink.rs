@@ -131,14 +131,16 @@ impl<L: Lane> Sink for SabotagedSink<L> {
         }
         let sent = self.pass_on(event).await;
         self.sending = false;
-        if self.sabotage == Sabotage::LiesAboutNotSent
-            && let Err(error) = &sent
-            && error.is_transient()
-        {
-            self.notes.limbo().push(event.clone());
-            return Err(error.clone().with_delivery(Delivery::NotSent));
+        match sent {
+            Err(error) if error.is_transient() && self.sabotage == Sabotage::LiesAboutNotSent => {
+                self.notes.limbo().push(event.clone());
+                Err(error.with_delivery(Delivery::NotSent))
+            }
+            Err(error) if self.sabotage == Sabotage::TakesUnknownForNotSent => {
+                Err(error.with_delivery(Delivery::NotSent))
+            }
+            sent => sent,
         }
-        sent
     }
 
     async fn close(mut self) -> Result<()> {

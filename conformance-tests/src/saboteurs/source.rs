@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use backup_tracker::{Error, EventSource, Record, Result};
+use backup_tracker::{Error, EventSource, Record, Result, StartAt};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use super::Sabotage;
 use super::lane::Notes;
 use super::read::SLEEPY;
 use crate::bench::PROMPT;
-use crate::harness::{Lane, Start};
+use crate::harness::Lane;
 
 /// The source of a [`SabotagedLane`](super::SabotagedLane).
 pub struct SabotagedSource<L: Lane> {
@@ -41,7 +41,7 @@ impl<L: Lane> SabotagedSource<L> {
     pub(super) async fn open(
         lane: Arc<L>,
         group: &str,
-        start: Start,
+        start: StartAt,
         sabotage: Sabotage,
         notes: Arc<Notes>,
     ) -> Result<Self> {
@@ -49,7 +49,7 @@ impl<L: Lane> SabotagedSource<L> {
         let mut start = start;
         match sabotage {
             Sabotage::MixesGroups => stand_in = "everybody".to_owned(),
-            Sabotage::IgnoresLatest => start = Start::Earliest,
+            Sabotage::IgnoresLatest => start = StartAt::Earliest,
             // A name of its own, which becomes the group's at the first commit.
             Sabotage::StartNotFixed if stand_in == group => stand_in = format!("{group}-{}", Uuid::new_v4()),
             _ => {}
@@ -85,7 +85,7 @@ impl<L: Lane> SabotagedSource<L> {
 
     pub(super) async fn sound(&mut self) -> Result<&mut L::Source> {
         if self.inner.is_none() {
-            self.inner = Some(self.lane.source(&self.group, Start::Latest).await?);
+            self.inner = Some(self.lane.source(&self.group, StartAt::Latest).await?);
         }
         self.inner.as_mut().ok_or_else(|| Error::closed("read"))
     }

@@ -64,7 +64,8 @@ impl Board {
         }
     }
 
-    /// The gate moves first when it shuts and last when it opens: who sees an operation's state finds the gate shut.
+    /// The gate shuts before anything else shows, and opens before anybody is woken: who is told of an operation finds it
+    /// shut, and who is told of its end, or of being synced, finds it open.
     pub(super) fn publish(
         &self,
         state: BackupState,
@@ -76,14 +77,14 @@ impl Board {
             self.gate.shut();
         }
         self.state.store(state as u8, Ordering::SeqCst);
+        if gate_open {
+            self.gate.open();
+        }
         self.status.send_modify(|status| {
             status.last = last;
             status.synced = synced;
         });
         self.states.send_replace(state);
-        if gate_open {
-            self.gate.open();
-        }
     }
 
     pub(super) fn troubled(&self, error: Error) {

@@ -55,6 +55,10 @@ impl Dispatcher {
         self.task.as_ref().map(JoinHandle::abort_handle)
     }
 
+    pub(super) const fn has_listeners(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Queues the change. Never waits: a listener may be waiting for the driver meanwhile.
     pub(super) fn notify(&self, change: Change) -> Done {
         let (done, receiver) = oneshot::channel();

@@ -174,9 +174,12 @@ impl<S: EventSource> Follower<S> {
 
     async fn wait_for_listeners(&mut self, at_most: usize) {
         while self.told.len() > at_most {
-            if let Some(done) = self.told.pop_front() {
-                // An error means that there are no listeners, or none any more.
-                let _no_listeners = done.await;
+            if let Some(done) = self.told.pop_front()
+                && done.await.is_err()
+                && self.dispatcher.has_listeners()
+            {
+                // They were ended together with this task, which does not know yet. It must not go on as if they had been told.
+                std::future::pending::<()>().await;
             }
         }
     }

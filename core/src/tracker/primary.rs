@@ -138,7 +138,7 @@ impl PrimaryBackupTracker {
         self.board.status().last
     }
 
-    /// How the announcing fares: troubled while an announcement is tried again or owed.
+    /// How the announcing fares: troubled from a failed attempt until the next one that succeeds.
     #[must_use]
     pub fn health(&self) -> Health {
         self.board.status().health

@@ -2,7 +2,7 @@
 //! `groups`, the groups' positions.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,14 +46,21 @@ pub(crate) struct Files {
 }
 
 impl Files {
+    /// Takes the lock and looks at the header, which does not keep a thread for long; it is written once in a log's life.
     pub(crate) async fn lock(directory: &Path) -> io::Result<Self> {
         let log = File::options().create(true).read(true).append(true).open(directory.join("log"))?;
         let locked = async {
-            while log.try_lock().is_err() {
-                sleep(LOCK_INTERVAL).await;
+            while let Err(error) = log.try_lock() {
+                match error {
+                    TryLockError::WouldBlock => sleep(LOCK_INTERVAL).await,
+                    TryLockError::Error(error) => return Err(error),
+                }
             }
+            Ok(())
         };
-        timeout(LOCK_PATIENCE, locked).await?;
+        let held =
+            |_| io::Error::new(io::ErrorKind::TimedOut, "another process holds the lock and does not let go");
+        timeout(LOCK_PATIENCE, locked).await.map_err(held)??;
         let mut header = String::new();
         BufReader::new(&log).read_line(&mut header)?;
         if !header.ends_with('\n') {

@@ -1,10 +1,12 @@
 //! A transport over a plain file: append-only, locked, and shared by the processes of one Unix machine. The guide for
 //! authors of transports, `docs/writing-a-transport.md`, walks through it.
 //!
-//! A log is a directory. A group is a name. All applications share one order. What `send` acknowledged is on the disk; a
-//! process that is killed loses nothing but its own unfinished send.
+//! A log is a directory, a group is a name, and all applications share one order.
 
 mod files;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-transport.md")]
+mod guide {}
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +23,6 @@ use crate::files::{Files, Found, Place};
 
 /// How large an event's payload and headers may be together: 1 MiB.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
-
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where a new group starts.
@@ -99,7 +100,8 @@ impl FileLog {
     fn error(&self, operation: &'static str, cause: io::Error) -> Error {
         let kind = match cause.kind() {
             io::ErrorKind::PermissionDenied => ErrorKind::Denied,
-            io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
+            io::ErrorKind::Other => ErrorKind::Internal,
             // `NotFound`, too: the directory was there, and its file system may be mounted again.
             _ => ErrorKind::Unavailable,
         };

@@ -2,6 +2,6 @@
 
 mod harness;
 
-fn main() -> std::process::ExitCode {
-    backup_tracker_conformance::main(harness::FileHarness(tempfile::tempdir().expect("a directory")))
+fn main() -> std::io::Result<std::process::ExitCode> {
+    Ok(backup_tracker_conformance::main(harness::FileHarness(tempfile::tempdir()?)))
 }

@@ -1,4 +1,5 @@
 //! Several processes share a log, and some of them are killed.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -6,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use backup_tracker::{ErrorKind, Event, EventSource, Record, Sink};
+use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Record, Sink};
 use tempfile::tempdir;
 use tokio::time::timeout;
 use transport_file_example::{FileLog, FileSource, StartAt};
@@ -108,6 +109,7 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
     let mut torn = 0;
     for life in 0..8 {
         let application = format!("life-{life}");
+        let mut source = run(log.source(&*application, StartAt::Latest)).unwrap();
         let mut writer = start(directory.path(), &application, usize::MAX, SIZE);
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         let before = loop {
@@ -127,7 +129,6 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
         torn += usize::from(!std::fs::read(&file).unwrap().ends_with(b"\n"));
 
         run(async {
-            let mut source = log.source(&*application, StartAt::Earliest).await.unwrap();
             // What was acknowledged is there, in order; then perhaps one more; and then what another writer sends.
             log.sink().send(&event("after", life, 1)).await.unwrap();
             let mut numbers = Vec::new();
@@ -180,6 +181,24 @@ fn half_a_line_is_no_record_until_the_next_writer_ends_it_and_then_one_without_k
 }
 
 #[test]
+fn a_send_that_is_dropped_while_it_waits_for_its_turn_is_not_sent() {
+    let directory = tempdir().unwrap();
+    run(async {
+        let log = FileLog::open(directory.path()).unwrap();
+        let (mut sink, mut source) = (log.sink(), log.source("g", StartAt::Earliest).await.unwrap());
+        let other = std::fs::File::open(directory.path().join("log")).unwrap();
+        other.lock().unwrap();
+        let short = Duration::from_millis(50);
+        assert!(timeout(short, sink.send(&event("shop", 0, 1))).await.is_err());
+        let error = sink.send(&event("shop", 1, 1)).await.unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Unavailable, Delivery::NotSent));
+        other.unlock().unwrap();
+        sink.send(&event("shop", 2, 1)).await.unwrap();
+        assert_eq!(told(&next(&mut source).await), ("shop".to_owned(), 2));
+    });
+}
+
+#[test]
 fn a_log_that_was_put_back_from_an_older_copy_is_lost_once() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("log");
@@ -191,6 +210,8 @@ fn a_log_that_was_put_back_from_an_older_copy_is_lost_once() {
         sink.send(&event("shop", 1, 1)).await.unwrap();
         let mut source = log.source("g", StartAt::Latest).await.unwrap();
         source.commit().await.unwrap();
+        let mut source = log.source("g", StartAt::Latest).await.unwrap();
+        assert!(source.resumed());
         std::fs::write(&file, copy).unwrap();
 
         assert_eq!(source.next().await.unwrap_err().kind(), ErrorKind::Lost);

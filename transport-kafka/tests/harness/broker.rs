@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use backup_tracker::Result;
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
+use backup_tracker::{Result, StartAt};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions};
 use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
 use backup_tracker_kafka::rdkafka::producer::FutureProducer;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSink, KafkaSource, StartAt};
+use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSink, KafkaSource};
 
 use crate::mock::{LIMIT, MAX_EVENT_BYTES, OVERHEAD, PARTITIONS, failed, produce};
 use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
@@ -100,11 +100,7 @@ impl Lane for BrokerLane {
         builder.send_timeout(LIMIT).open().await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<KafkaSource> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
+    async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
         // One broker for all lanes, so that the topic makes the group.
         let group = format!("{}-{group}", self.topic);
         let builder = self.kafka.source(group).start(start);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
-use backup_tracker::{BoxError, Error, ErrorKind, Result};
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
+use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use backup_tracker_kafka::rdkafka::message::{Header, OwnedHeaders};
 use backup_tracker_kafka::rdkafka::mocking::MockCluster;
 use backup_tracker_kafka::rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, ClientContext};
-use backup_tracker_kafka::{Kafka, KafkaSink, KafkaSource, StartAt, partition_for};
+use backup_tracker_kafka::{Kafka, KafkaSink, KafkaSource, partition_for};
 
 pub(crate) const PARTITIONS: u32 = 3;
 pub(crate) const MAX_EVENT_BYTES: usize = 100_000;
@@ -81,11 +81,7 @@ impl Lane for MockLane {
         builder.send_timeout(LIMIT).open().await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<KafkaSource> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
+    async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
         let builder = self.kafka.source(group).start(start);
         builder.request_timeout(LIMIT).open().await
     }

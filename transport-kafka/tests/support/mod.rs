@@ -1,5 +1,7 @@
 //! A mock cluster, and bounded waits. Each test file is a crate of its own and uses a part of this.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are the tests' own steps")]
+#![allow(clippy::future_not_send, reason = "a mock cluster stays on its thread")]
 
 use std::future::Future;
 use std::time::Duration;
@@ -38,6 +40,12 @@ impl Cluster {
 
     pub(crate) async fn sink(&self) -> KafkaSink {
         soon(self.kafka().sink().open()).await.unwrap()
+    }
+
+    /// A sink whose sends give up soon.
+    pub(crate) async fn hasty_sink(&self) -> KafkaSink {
+        let builder = self.kafka().sink().send_timeout(Duration::from_millis(500));
+        soon(builder.open()).await.unwrap()
     }
 
     pub(crate) async fn source(&self, group: &str) -> KafkaSource {

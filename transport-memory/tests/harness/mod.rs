@@ -1,10 +1,13 @@
-//! The memory transport on the conformance suite's bench.
+//! The memory transport on the conformance suite's bench, behind a link that plays the connection to a broker.
+
+mod link;
 
 use std::time::Duration;
 
-use backup_tracker::Result;
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
-use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource, StartAt};
+use backup_tracker::{Result, StartAt};
+use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, RawRecord};
+use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource};
+use link::{Link, Linked, State};
 use uuid::Uuid;
 
 const MAX_EVENT_BYTES: usize = 64 * 1024;
@@ -23,67 +26,68 @@ impl Harness for MemoryHarness {
 
     fn profile(&self) -> Profile {
         Profile::new(MAX_EVENT_BYTES)
-            .lacks(
-                Ability::BlackHole,
-                "there is no connection that could hang: the log answers or refuses at once",
-            )
             .with_patience(self.patience)
             .with_quiet(Duration::from_millis(40))
             .with_idle(Duration::from_millis(200))
     }
 
     async fn lane(&self, name: &str, _isolation: Isolation) -> Result<MemoryLane> {
-        MemoryLog::with_max_event_bytes(name, MAX_EVENT_BYTES).map(MemoryLane)
+        let log = MemoryLog::with_max_event_bytes(name, MAX_EVENT_BYTES)?;
+        Ok(MemoryLane { log, link: Link::new() })
     }
 }
 
-pub(crate) struct MemoryLane(MemoryLog);
+pub(crate) struct MemoryLane {
+    log: MemoryLog,
+    link: Link,
+}
 
 impl Lane for MemoryLane {
-    type Sink = MemorySink;
-    type Source = MemorySource;
+    type Sink = Linked<MemorySink>;
+    type Source = Linked<MemorySource>;
 
-    async fn sink(&self) -> Result<MemorySink> {
-        Ok(self.0.sink())
+    async fn sink(&self) -> Result<Self::Sink> {
+        self.link.open(|| Ok(self.log.sink())).await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<MemorySource> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
-        self.0.source_from(start, group)
+    async fn source(&self, group: &str, start: StartAt) -> Result<Self::Source> {
+        self.link.open(|| self.log.source_from(start, group)).await
     }
 
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         let key = record.key.and_then(|key| Uuid::try_parse_ascii(&key).ok());
-        self.0.append_raw(key, record.headers, record.payload);
+        self.log.append_raw(key, record.headers, record.payload);
         Ok(())
     }
 
     async fn trim(&self) -> Result<()> {
-        self.0.trim();
+        self.log.trim();
         Ok(())
     }
 
     async fn recreate(&self) -> Result<()> {
-        self.0.recreate();
+        self.log.recreate();
         Ok(())
     }
 
     async fn end(&self) -> Result<()> {
-        self.0.end();
+        self.log.end();
         Ok(())
     }
 
-    /// Cut or killed: what a client sees is the same, and the log outlives both.
-    async fn inflict(&self, _fault: Fault) -> Result<()> {
-        self.0.set_available(false);
+    async fn inflict(&self, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::BlackHole => self.link.set(State::BlackHole),
+            Fault::LostAnswers => self.link.set(State::LostAnswers),
+            // Cut or killed: what a client sees is the same, and the log outlives both.
+            _ => self.log.set_available(false),
+        }
         Ok(())
     }
 
     async fn heal(&self) -> Result<()> {
-        self.0.set_available(true);
+        self.log.set_available(true);
+        self.link.set(State::Up);
         Ok(())
     }
 }

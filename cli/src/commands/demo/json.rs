@@ -132,7 +132,7 @@ fn happening(entry: &Entry) -> Option<Happening> {
     };
     let with_state = |event, state: BackupState| Happening { state: Some(state), ..bare(event) };
     Some(match &entry.what {
-        What::Opened => bare("opened"),
+        What::Opened(state) => with_state("opened", *state),
         What::Synced => bare("synced"),
         What::Announcing(state) => with_state("announcing", *state),
         What::Announced(transition) => Happening {

@@ -20,8 +20,8 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// It starts; for a secondary, a session begins.
-    Opened,
+    /// It starts, in this state; for a secondary, a session begins.
+    Opened(BackupState),
     /// A secondary has caught up with the log.
     Synced,
     /// The primary is about to announce this state.

@@ -83,7 +83,7 @@ pub(super) async fn play(log: &DemoLog, recorder: &Recorder) -> Result<(), Troub
 
 async fn open_primary(log: &DemoLog, recorder: &Recorder) -> Result<PrimaryBackupTracker, Trouble> {
     let sink = within("the sink of orders", log.sink()).await??;
-    recorder.add(Who::Orders, What::Opened);
+    recorder.add(Who::Orders, What::Opened(BackupState::Starting));
     let recorder = recorder.clone();
     let primary = PrimaryBackupTracker::builder(APPLICATION, sink)
         .retry(RetryPolicy::new().give_up_after(ANNOUNCING_LIMIT))

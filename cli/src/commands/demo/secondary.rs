@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backup_tracker::{BackupState, SecondaryBackupTracker, WorkGate};
+use backup_tracker::{BackupState, EventSource, SecondaryBackupTracker, WorkGate};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -34,7 +34,8 @@ impl Session {
     /// Starts the service, and returns when it has caught up with the log.
     pub(super) async fn open(who: Who, log: &DemoLog, recorder: &Recorder) -> Result<Self, Trouble> {
         let source = log.source(who.name()).await?;
-        recorder.add(who, What::Opened);
+        let state = if source.resumed() { BackupState::Ready } else { BackupState::Starting };
+        recorder.add(who, What::Opened(state));
         let (finished, all_finished) = watch::channel(None);
         let sign = Arc::new(Sign { who, recorder: recorder.clone(), shown: Mutex::new(None) });
         let (listener_sign, listener_recorder) = (sign.clone(), recorder.clone());

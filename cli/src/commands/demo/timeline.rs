@@ -87,10 +87,9 @@ impl Timeline {
 impl Service {
     fn follow(&mut self, what: &What) {
         match what {
-            What::Opened => {
+            What::Opened(state) => {
                 let sessions = self.sessions + 1;
-                *self =
-                    Self { life: Life::Up, state: Some(BackupState::Starting), sessions, ..Self::default() };
+                *self = Self { life: Life::Up, state: Some(*state), sessions, ..Self::default() };
             }
             What::Synced => self.synced = true,
             What::Announced(transition) => self.state = Some(transition.to),
@@ -140,8 +139,8 @@ fn words(entry: &Entry, service: &Service) -> Option<(Style, String)> {
     let who = entry.who;
     let plain = |words: String| Some((Style::new(), words));
     match &entry.what {
-        What::Opened if service.sessions > 1 => Some((BOLD, format!("{who} is started again"))),
-        What::Opened if who == Who::Orders => plain(format!("{who} is up")),
+        What::Opened(_) if service.sessions > 1 => Some((BOLD, format!("{who} is started again"))),
+        What::Opened(_) if who == Who::Orders => plain(format!("{who} is up")),
         What::Synced if service.sessions == 1 => plain(format!("{who} is up, and works")),
         What::Announcing(state) => Some((BOLD, format!("{who} announces {state}"))),
         What::Told(told) if told.replay => {

@@ -114,7 +114,7 @@ fn sessions_of(who: Who, record: &[Entry]) -> Vec<Session> {
                     session.announced_until_end = announced;
                 }
             }
-            What::Opened if entry.who == who => {
+            What::Opened(_) if entry.who == who => {
                 alive = true;
                 let (announced_before, announced_until_end) = (announced, announced);
                 sessions.push(Session { announced_before, announced_until_end, told: Vec::new() });
@@ -231,7 +231,7 @@ fn slowest_pause(who: Who, record: &[Entry]) -> Option<Duration> {
         match &entry.what {
             What::Announcing(state) => announced = state.is_operation().then_some(entry.at),
             // Who starts in the middle of an operation pauses after its own start, not after the announcement.
-            What::Opened if entry.who == who => announced = None,
+            What::Opened(_) if entry.who == who => announced = None,
             What::Paused if entry.who == who => {
                 let took = announced.take().map(|announced| entry.at.saturating_sub(announced));
                 slowest = slowest.max(took);

@@ -3,11 +3,11 @@
 use std::fs::{File, remove_file, rename};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
 
 use backup_tracker::{Error, ErrorKind, Result};
 use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord, Start};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use transport_file_example::{FileLog, FileSink, FileSource, MAX_EVENT_BYTES, StartAt};
 
 pub(crate) struct FileHarness(pub(crate) TempDir);
@@ -23,6 +23,7 @@ impl Harness for FileHarness {
         Profile::new(MAX_EVENT_BYTES)
             .lacks(Ability::End, "a file can always be appended to")
             .lacks(Ability::Kill, "there is no broker whose process could end")
+            .lacks(Ability::LostAnswers, "an answer is what a function returns; it cannot get lost")
     }
 
     async fn lane(&self, name: &str, _: Isolation) -> Result<FileLane> {
@@ -85,12 +86,12 @@ impl Lane for FileLane {
             return rename(&self.directory, self.directory.with_extension("away")).map_err(failed);
         }
         // As when a process is stopped while it holds the lock.
-        *self.lock.lock().expect("no panic before") = Some(self.locked().map_err(failed)?);
+        *self.lock.lock().await = Some(self.locked().map_err(failed)?);
         Ok(())
     }
 
     async fn heal(&self) -> Result<()> {
-        match self.lock.lock().expect("no panic before").take() {
+        match self.lock.lock().await.take() {
             Some(lock) => lock.unlock().map_err(failed),
             None => rename(self.directory.with_extension("away"), &self.directory).map_err(failed),
         }

@@ -14,7 +14,7 @@ impl Run {
         use BackupState::{BackingUp, Ready, Restoring, Starting};
         let mut run = Self(Vec::new());
         for who in Who::ALL {
-            run.add(who, What::Opened);
+            run.add(who, What::Opened(BackupState::Starting));
         }
         run.everybody_works(&Who::SECONDARIES);
         run.announce(0, Starting, Ready);
@@ -22,7 +22,7 @@ impl Run {
         run.announce(1, Ready, BackingUp);
         run.add(Who::Orders, What::OperationBegan(BackingUp));
         run.add(Who::Billing, What::Killed);
-        run.add(Who::Billing, What::Opened);
+        run.add(Who::Billing, What::Opened(BackupState::Starting));
         run.tell(Who::Billing, 1, true);
         run.add(Who::Billing, What::Paused);
         run.add(Who::Orders, What::OperationEnded(BackingUp));
@@ -247,7 +247,8 @@ fn a_secondary_that_was_never_killed_proves_nothing() {
     let mut run = Run::good();
     run.remove(Who::Billing, &What::Killed);
     run.remove(Who::Billing, &run.told(1, true));
-    let second = run.0.iter().rposition(|entry| entry.who == Who::Billing && entry.what == What::Opened);
+    let second =
+        run.0.iter().rposition(|entry| entry.who == Who::Billing && matches!(entry.what, What::Opened(_)));
     run.0.remove(second.unwrap());
     assert_eq!(run.findings(Who::Billing), [Finding::Sessions { expected: 2, count: 1 }]);
 }

@@ -1,0 +1,111 @@
+//! A connection for a transport that has none, which can hang: with requests that do not arrive, or with answers that do not.
+
+use std::time::Duration;
+
+use backup_tracker::{Delivery, Error, ErrorKind, Event, EventSource, Record, Result, Sink};
+use tokio::sync::watch;
+
+/// After how long a request without an answer fails.
+const LIMIT: Duration = Duration::from_millis(150);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Up,
+    /// Requests do not arrive.
+    BlackHole,
+    /// Requests arrive, answers do not.
+    LostAnswers,
+}
+
+#[derive(Clone)]
+pub(crate) struct Link(watch::Sender<State>);
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(State::Up))
+    }
+
+    pub(crate) fn set(&self, state: State) {
+        self.0.send_replace(state);
+    }
+
+    /// Opens something behind this link.
+    pub(crate) async fn open<T>(&self, open: impl FnOnce() -> Result<T> + Send) -> Result<Linked<T>> {
+        self.request("open").await?;
+        Ok(Linked { inner: open()?, link: self.clone() })
+    }
+
+    /// Waits until a request arrives, but not for ever.
+    async fn request(&self, operation: &'static str) -> Result<()> {
+        self.wait(operation, |state| state != State::BlackHole).await
+    }
+
+    /// Waits until an answer arrives, but not for ever.
+    async fn answer(&self, operation: &'static str) -> Result<()> {
+        self.wait(operation, |state| state == State::Up).await
+    }
+
+    async fn wait(&self, operation: &'static str, passes: fn(State) -> bool) -> Result<()> {
+        let mut states = self.0.subscribe();
+        let arrives = states.wait_for(|state| passes(*state));
+        match tokio::time::timeout(LIMIT, arrives).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::new(ErrorKind::Unavailable, operation, "no answer in time")
+                .with_delivery(Delivery::Unknown)),
+        }
+    }
+}
+
+/// A sink or a source behind a link.
+pub(crate) struct Linked<T> {
+    inner: T,
+    link: Link,
+}
+
+impl<S: Sink> Sink for Linked<S> {
+    async fn send(&mut self, event: &Event) -> Result<()> {
+        self.link.request("send").await?;
+        let sent = self.inner.send(event).await;
+        self.link.answer("send").await?;
+        sent
+    }
+
+    async fn close(self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+impl<S: EventSource> EventSource for Linked<S> {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        let mut states = self.link.0.subscribe();
+        loop {
+            // As long as it takes; what comes by is still there afterwards.
+            drop(states.wait_for(|state| *state == State::Up).await);
+            tokio::select! {
+                biased;
+                _ = states.wait_for(|state| *state != State::Up) => {}
+                next = self.inner.next() => return next,
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.link.request("commit").await?;
+        let committed = self.inner.commit().await;
+        self.link.answer("commit").await?;
+        committed
+    }
+
+    fn resumed(&self) -> bool {
+        self.inner.resumed()
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        self.link.answer("ask how much remains").await?;
+        self.inner.remaining().await
+    }
+
+    async fn close(self) -> Result<()> {
+        self.inner.close().await
+    }
+}
