@@ -80,11 +80,7 @@ impl Lane for NatsLane {
         self.nats.sink().send_timeout(Duration::from_secs(2)).open().await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<NatsSource> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
+    async fn source(&self, group: &str, start: StartAt) -> Result<NatsSource> {
         self.nats
             .source(group)
             .start(start)
