@@ -1,8 +1,8 @@
 //! A lane that cannot be: the cases can be listed with it, and not run.
 
-use backup_tracker::{Event, EventSource, Record, Result, Sink};
+use backup_tracker::{Event, EventSource, Record, Result, Sink, StartAt};
 
-use crate::harness::{Lane, Start};
+use crate::harness::Lane;
 
 #[derive(Debug)]
 pub(crate) enum Nowhere {}
@@ -15,7 +15,7 @@ impl Lane for Nowhere {
         match *self {}
     }
 
-    async fn source(&self, _group: &str, _start: Start) -> Result<Self> {
+    async fn source(&self, _group: &str, _start: StartAt) -> Result<Self> {
         match *self {}
     }
 }

@@ -23,7 +23,8 @@
 //! # What is promised
 //!
 //! `start` and `restart` return once the server answers, or fail within [`START_TIMEOUT`] with the end of the server's
-//! log. Dropping a server kills its process and removes its data. Nothing here needs an async runtime; every call blocks.
+//! log. Dropping a server kills its process and removes its data; when the test itself is killed, the server's process ends with it
+//! and the data stay. Nothing here needs an async runtime; every call blocks.
 
 mod binary;
 mod nats;

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -29,11 +30,38 @@ pub(crate) struct Process {
     arguments: Vec<OsString>,
     log: PathBuf,
     child: Option<Child>,
+    watchdog: Option<Watchdog>,
+}
+
+/// A shell that kills the server when this process ends without having done so, as a test that is killed does: then the
+/// pipe between the two closes.
+#[derive(Debug)]
+struct Watchdog(Child);
+
+impl Watchdog {
+    fn start(server: u32) -> io::Result<Self> {
+        let script = format!("read -r _; kill -9 {server} 2>/dev/null");
+        let shell = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A terminal's interrupt reaches the whole group of processes, and this one has to outlive it.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self(shell))
+    }
+
+    /// Ends the watch. The server's id may be somebody else's from now on.
+    fn stop(mut self) -> io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(drop)
+    }
 }
 
 impl Process {
     pub(crate) const fn new(program: PathBuf, arguments: Vec<OsString>, log: PathBuf) -> Self {
-        Self { program, arguments, log, child: None }
+        Self { program, arguments, log, child: None, watchdog: None }
     }
 
     pub(crate) fn id(&self) -> Option<u32> {
@@ -52,7 +80,9 @@ impl Process {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
+        let id = child.id();
         self.child = Some(child);
+        self.watchdog = Some(Watchdog::start(id)?);
         Ok(())
     }
 
@@ -64,6 +94,7 @@ impl Process {
                 && let Some(status) = child.try_wait()?
             {
                 self.child = None;
+                self.unwatch()?;
                 return Err(self.failure(format_args!("ended with {status}")));
             }
             if begin.elapsed() > START_TIMEOUT {
@@ -88,7 +119,11 @@ impl Process {
             child.kill()?;
             child.wait()?;
         }
-        Ok(())
+        self.unwatch()
+    }
+
+    fn unwatch(&mut self) -> io::Result<()> {
+        self.watchdog.take().map_or(Ok(()), Watchdog::stop)
     }
 
     /// Asks the process to end, and kills it when it takes too long. Done when this returns.
@@ -132,7 +167,7 @@ pub(crate) fn on_free_ports<T>(mut start: impl FnMut() -> io::Result<T>) -> io::
 }
 
 pub(crate) const fn address(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 /// Sends a request and returns the beginning of the answer; `None` when there is none.

@@ -13,8 +13,9 @@ use crate::process::{self, Process};
 const NAME: &str = "redis-server";
 const LEAST: (u32, u32) = (7, 0);
 
-/// A Redis server of its own, with an append-only file, so that what it acknowledged survives
-/// [`kill`](Self::kill).
+/// A Redis server of its own, with an append-only file that is written before each answer, so that what it acknowledged
+/// survives [`kill`](Self::kill). With `appendfsync everysec`, Redis's default, it does not always: the server puts off
+/// writing while the disk is still busy with the last second.
 #[derive(Debug)]
 pub struct Redis {
     // Before the folder, so that the process is gone when its data go.
@@ -62,6 +63,7 @@ impl Redis {
             ("bind".to_owned(), "127.0.0.1".to_owned()),
             ("dir".to_owned(), text(folder.path())),
             ("appendonly".to_owned(), "yes".to_owned()),
+            ("appendfsync".to_owned(), "always".to_owned()),
             ("save".to_owned(), "\"\"".to_owned()),
             ("daemonize".to_owned(), "no".to_owned()),
         ];

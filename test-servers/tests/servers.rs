@@ -1,11 +1,19 @@
 //! The servers start, die, come back on the same port with the same data, and leave nothing behind.
 
-#![allow(clippy::unwrap_used, reason = "a test program without the standard harness is not seen as a test")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test program without the standard harness is not seen as a test"
+)]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use backup_tracker_test_servers::{Nats, NatsCluster, Redis};
+
+const KILLED: &str = "TEST_THAT_IS_KILLED";
 
 fn redis(server: &Redis, command: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -39,6 +47,33 @@ fn redis_says_why_it_does_not_start() {
     assert!(error.to_string().contains("no-such-setting"), "{error}");
 }
 
+/// Runs this program again, as a test that starts a server and is killed.
+fn a_server_ends_with_a_test_that_is_killed() {
+    let mut test = Command::new(std::env::current_exe().unwrap())
+        .env(KILLED, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(test.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let address: SocketAddr = address.trim().parse().unwrap();
+    TcpStream::connect(address).unwrap();
+    test.kill().unwrap();
+    test.wait().unwrap();
+    let begin = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "the server lives on");
+    }
+}
+
+fn the_test_that_is_killed() -> ! {
+    let server = Redis::start().unwrap();
+    println!("{}", server.address());
+    loop {
+        std::thread::park();
+    }
+}
+
 fn nats_survives() {
     let mut server = Nats::start().unwrap();
     let port = server.port();
@@ -67,6 +102,9 @@ fn a_nats_cluster_survives_the_loss_of_a_node() {
 }
 
 fn main() -> std::process::ExitCode {
+    if std::env::var_os(KILLED).is_some() {
+        the_test_that_is_killed();
+    }
     use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
     let trial = |name, missing: Option<String>, test: fn()| {
@@ -83,6 +121,7 @@ fn main() -> std::process::ExitCode {
     let trials = vec![
         trial("redis_survives", redis(), redis_survives),
         trial("redis_says_why_it_does_not_start", redis(), redis_says_why_it_does_not_start),
+        trial("a_server_ends_with_a_test_that_is_killed", redis(), a_server_ends_with_a_test_that_is_killed),
         trial("nats_survives", nats(), nats_survives),
         trial(
             "a_nats_cluster_survives_the_loss_of_a_node",

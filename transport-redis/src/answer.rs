@@ -15,7 +15,7 @@ pub(crate) enum Opened {
 
 #[derive(Debug)]
 pub(crate) struct Group {
-    /// The stream in which the group had its position is gone.
+    /// The stream in which the group had its position is gone, and nobody has committed since.
     pub(crate) lost: bool,
     pub(crate) token: String,
     /// Whether the position was committed, and is not a start.
@@ -27,12 +27,11 @@ pub(crate) struct Group {
 /// `None`: no answer that the script gives.
 pub(crate) fn opened(answer: Value) -> Option<Opened> {
     let mut answer = Parts::new(answer)?;
-    let lost = match &*answer.text()? {
+    match &*answer.text()? {
         "missing" => return Some(Opened::Missing),
-        "lost" => true,
-        "found" | "new" => false,
+        "found" => {}
         _ => return None,
-    };
+    }
     let token = answer.text()?;
     let state = answer.text()?;
     let id = answer.id()??;
@@ -44,6 +43,7 @@ pub(crate) fn opened(answer: Value) -> Option<Opened> {
         (_, Ok(behind)) if behind < 100 => numbers.added.saturating_sub(behind as u64),
         _ => numbers.added.saturating_sub(numbers.length),
     };
+    let lost = state == "lost";
     // Nobody commits without a count.
     let committed = state == "committed" && behind < 0;
     let mark = Mark { id, read };

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use backup_tracker::{Error, Result, StartAt};
-use redis::{Client, ConnectionInfo, IntoConnectionInfo};
+use redis::ConnectionInfo;
 
-use crate::error::{Cause, Failure, Place};
+use crate::access::Access;
+use crate::error::Place;
 use crate::sink::RedisSink;
 use crate::source::RedisSource;
-use crate::tls::Certificates;
 
 /// How long opening may take unless [`Redis::open_timeout`] says otherwise: 10 s.
 pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,64 +27,47 @@ pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// Nothing is checked and nothing is connected before a builder's `open`.
 #[derive(Clone)]
 pub struct Redis {
-    server: Server,
+    pub(crate) access: Access,
     pub(crate) topic: String,
-    user: Option<String>,
-    password: Option<String>,
-    certificates: Certificates,
     pub(crate) open_timeout: Duration,
     pub(crate) create: bool,
-}
-
-#[derive(Clone)]
-enum Server {
-    Url(String),
-    Native(Box<ConnectionInfo>),
 }
 
 impl Redis {
     /// The stream with the key `topic` on the server at this URL: `redis://[[user]:password@]host[:port][/database]`,
     /// `rediss://…` with TLS, or `unix:///path/to/socket`.
     pub fn new(url: impl Into<String>, topic: impl Into<String>) -> Self {
-        Self::with(Server::Url(url.into()), topic.into())
+        Self::with(Access::url(url.into()), topic.into())
     }
 
     /// The stream with the key `topic` on the server of the client library's own connection settings, which are taken as
     /// they are.
     pub fn with_connection(connection: ConnectionInfo, topic: impl Into<String>) -> Self {
-        Self::with(Server::Native(Box::new(connection)), topic.into())
+        Self::with(Access::native(connection), topic.into())
     }
 
-    fn with(server: Server, topic: String) -> Self {
-        Self {
-            server,
-            topic,
-            user: None,
-            password: None,
-            certificates: Certificates::default(),
-            open_timeout: DEFAULT_OPEN_TIMEOUT,
-            create: false,
-        }
+    fn with(access: Access, topic: String) -> Self {
+        Self { access, topic, open_timeout: DEFAULT_OPEN_TIMEOUT, create: false }
     }
 
     /// The ACL user; it wins over the URL's. The server's `default` user unless either is set.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
+        self.access.user = Some(user.into());
         self
     }
 
     /// The password; it wins over the URL's. It is never shown, neither in `Debug` nor in an error.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
+        self.access.password = Some(password.into());
         self
     }
 
     /// The authorities, as PEM, that a `rediss://` server's certificate is checked against; those of the system unless set.
     #[must_use]
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.certificates.authorities = Some(pem.into());
+        self.access.certificates.authorities = Some(pem.into());
         self
     }
 
@@ -92,7 +75,7 @@ impl Redis {
     /// that asks.
     #[must_use]
     pub fn client_certificate(mut self, chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
-        self.certificates.client = Some((chain_pem.into(), key_pem.into()));
+        self.access.certificates.client = Some((chain_pem.into(), key_pem.into()));
         self
     }
 
@@ -113,7 +96,6 @@ impl Redis {
     }
 
     /// A builder of the writing half.
-    #[must_use]
     pub fn sink(&self) -> RedisSinkBuilder {
         RedisSinkBuilder {
             redis: self.clone(),
@@ -139,54 +121,22 @@ impl Redis {
     fn check(&self) -> Result<()> {
         not_blank("topic", &self.topic)?;
         not_zero("open timeout", self.open_timeout)?;
-        if self.user.is_some() && self.password.is_none() && self.settings()?.redis_settings().password().is_none()
-        {
-            return Err(Error::config("password", "a user is set and no password"));
-        }
-        Ok(())
-    }
-
-    /// Where and as whom to connect, from the URL or the client library's settings.
-    fn settings(&self) -> Result<ConnectionInfo> {
-        match &self.server {
-            // The client library's own words may repeat the URL, and with it the password.
-            Server::Url(url) => url.as_str().into_connection_info().map_err(|_| {
-                Error::config("url", "it is not redis://[[user]:password@]host[:port][/database], nor rediss://…")
-            }),
-            Server::Native(connection) => Ok((**connection).clone()),
-        }
-    }
-
-    pub(crate) fn client(&self, place: &Place) -> Result<Client> {
-        let mut settings = self.settings()?;
-        let mut identity = settings.redis_settings().clone();
-        if let Some(user) = &self.user {
-            identity = identity.set_username(user);
-        }
-        if let Some(password) = &self.password {
-            identity = identity.set_password(password);
-        }
-        settings = settings.set_redis_settings(identity);
-        if matches!(self.server, Server::Url(_)) {
-            // Requests are small and wait for their answers: nothing is gained by holding one back.
-            let tcp = settings.tcp_settings().clone().set_nodelay(true);
-            settings = settings.set_tcp_settings(tcp);
-        }
-        self.certificates.client(settings).map_err(|cause| {
-            place.failure("open", Failure { asked: false, cause: Cause::Redis(cause) })
-        })
+        self.access.check()
     }
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.settings().ok();
-        let shown = settings.as_ref();
+        let shown = self.access.shown();
+        let (server, database, user) = match &shown {
+            Some((server, database, user)) => (Some(server), Some(database), user.as_ref()),
+            None => (None, None, None),
+        };
         f.debug_struct("Redis")
-            .field("server", &shown.map(|settings| settings.addr().to_string()))
-            .field("database", &shown.map(|settings| settings.redis_settings().db()))
+            .field("server", &server)
+            .field("database", &database)
+            .field("user", &user)
             .field("topic", &self.topic)
-            .field("user", &self.user)
             .field("open_timeout", &self.open_timeout)
             .field("create_stream", &self.create)
             .finish_non_exhaustive()

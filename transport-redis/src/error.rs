@@ -100,9 +100,7 @@ pub(crate) fn kind_of(cause: &RedisError) -> ErrorKind {
         RedisKind::Io => ErrorKind::Unavailable,
         RedisKind::Server(_) | RedisKind::Extension => kind_of_answer(cause),
         // What answers there does not speak the protocol.
-        RedisKind::Parse | RedisKind::InvalidClientConfig | RedisKind::RESP3NotSupported => {
-            ErrorKind::Config
-        }
+        RedisKind::Parse | RedisKind::InvalidClientConfig | RedisKind::RESP3NotSupported => ErrorKind::Config,
         _ => ErrorKind::Internal,
     }
 }
@@ -198,5 +196,17 @@ mod tests {
         assert_eq!(delivery(true, broken()), Delivery::Unknown);
         assert_eq!(delivery(true, late()), Delivery::Unknown);
         assert_eq!(delivery(true, Cause::Redis(answer("OOM", ""))), Delivery::NotSent);
+    }
+
+    #[test]
+    fn a_connection_to_a_server_that_cannot_serve_is_given_up() {
+        let wants = |asked, cause| Failure { asked, cause: Cause::Redis(cause) }.wants_another_connection();
+        for code in ["READONLY", "MASTERDOWN", "LOADING"] {
+            assert!(wants(true, answer(code, "")), "{code}");
+        }
+        for code in ["NOPERM", "WRONGTYPE"] {
+            assert!(!wants(true, answer(code, "")), "{code}");
+        }
+        assert!(wants(true, io::Error::from(io::ErrorKind::BrokenPipe).into()));
     }
 }

@@ -74,7 +74,8 @@ impl Reader {
         };
         let create = if self.create { "create" } else { "" };
         let token = Uuid::new_v4().simple().to_string();
-        let command = script::run_with(script::OPEN, &self.place.topic, &[&*self.group, start, create, &token]);
+        let command =
+            script::run_with(script::OPEN, &self.place.topic, &[&*self.group, start, create, &token]);
         let answer = self.requests.ask(&command, deadline).await;
         let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
         answer::opened(answer).ok_or_else(|| self.place.strange(operation))
@@ -136,7 +137,7 @@ impl Reader {
         let block = BLOCK.as_millis().to_string();
         command.arg("COUNT").arg(1).arg("BLOCK").arg(block);
         command.arg("STREAMS").arg(&self.place.topic).arg(behind.to_string());
-        let deadline = Deadline::after(BLOCK + self.request_timeout);
+        let deadline = Deadline::after(self.request_timeout.saturating_add(BLOCK));
         let answer = self.waiting.ask(&command, deadline).await;
         answer.map(drop).map_err(|failure| self.place.failure(READ, failure))
     }

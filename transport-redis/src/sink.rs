@@ -1,7 +1,7 @@
 //! The writing half.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use redis::{Cmd, Value};
@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::answer;
 use crate::config::{RedisSinkBuilder, Replicas};
 use crate::entry;
-use crate::error::Place;
-use crate::link::{Connection, Deadline, Link};
+use crate::error::{Failure, Place};
+use crate::link::{CENTURY, Connection, Deadline, Link};
 use crate::script;
 
 const OPEN: &str = "open the sink";
@@ -22,8 +22,11 @@ const CLOSE: &str = "close the sink";
 pub(crate) const MAX_HEADERS: usize = 1000;
 /// After so many seconds of silence a sink is forgotten; if it lives, it registers again with its next send.
 const FORGET_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// How old the time of a sink's last send may become before it is written again, in seconds.
-const REFRESH_SECONDS: u64 = 24 * 60 * 60;
+/// How often a sink registers that sends all the time.
+const REGISTER_AGAIN: Duration = Duration::from_secs(60 * 60);
+/// After so long without a send a connection is asked whether it still works, so that one that the server or somebody on
+/// the way has closed fails before the event is given to it, and not with it.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long closing may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -37,8 +40,16 @@ pub struct RedisSink {
     settings: Settings,
     /// By which the server knows this sink's connections.
     id: String,
-    /// The connection that has the word.
-    registered: Option<u64>,
+    registered: Option<Registered>,
+}
+
+/// The connection that has the word.
+#[derive(Clone, Copy)]
+struct Registered {
+    generation: u64,
+    since: Instant,
+    /// When the server last answered on it.
+    answered: Instant,
 }
 
 struct Settings {
@@ -51,7 +62,7 @@ struct Settings {
 
 impl RedisSink {
     pub(crate) async fn open(builder: RedisSinkBuilder, place: Place) -> Result<Self> {
-        let link = Link::new(builder.redis.client(&place)?);
+        let link = Link::new(builder.redis.access.client(&place)?);
         let settings = Settings {
             send_timeout: builder.send_timeout,
             max_event_bytes: builder.max_event_bytes,
@@ -65,16 +76,24 @@ impl RedisSink {
         Ok(sink)
     }
 
-    /// A connection that has the word. Nothing of an event is sent here.
+    /// A connection that works and has the word. Nothing of an event is sent here, so that whatever fails leaves it unsent.
     async fn connect(&mut self, operation: &'static str, deadline: Deadline) -> Result<Connection> {
-        let failed = |failure| self.place.failure(operation, failure).with_delivery(Delivery::NotSent);
-        let mut connection = self.link.connect(deadline).await.map_err(failed)?;
-        if self.registered == Some(connection.generation) {
-            return Ok(connection);
+        let mut connection = self.connection(operation, deadline).await?;
+        let fresh = match self.registered {
+            Some(held) if held.generation == connection.generation => {
+                if held.answered.elapsed() < IDLE && held.since.elapsed() < REGISTER_AGAIN {
+                    return Ok(connection);
+                }
+                false
+            }
+            _ => true,
+        };
+        let mut answer = self.register(&mut connection, deadline).await;
+        if !fresh && answer.as_ref().is_err_and(Failure::wants_another_connection) {
+            connection = self.connection(operation, deadline).await?;
+            answer = self.register(&mut connection, deadline).await;
         }
-        let mut command = script::run(script::REGISTER, &self.place.topic);
-        command.arg(&self.id).arg(connection.generation).arg(FORGET_SECONDS);
-        let answer = self.link.ask_on(&mut connection, &command, deadline).await.map_err(failed)?;
+        let answer = answer.map_err(|failure| self.unsent(operation, failure))?;
         match answer::text(answer).as_deref() {
             Some("ready") => {}
             Some("missing") if self.settings.create => {}
@@ -82,8 +101,23 @@ impl RedisSink {
             Some("stale") => return Err(self.stale(&connection, operation)),
             _ => return Err(self.place.strange(operation).with_delivery(Delivery::NotSent)),
         }
-        self.registered = Some(connection.generation);
+        let now = Instant::now();
+        self.registered = Some(Registered { generation: connection.generation, since: now, answered: now });
         Ok(connection)
+    }
+
+    async fn connection(&self, operation: &'static str, deadline: Deadline) -> Result<Connection> {
+        self.link.connect(deadline).await.map_err(|failure| self.unsent(operation, failure))
+    }
+
+    async fn register(&self, connection: &mut Connection, deadline: Deadline) -> Result<Value, Failure> {
+        let mut command = script::run(script::REGISTER, &self.place.topic);
+        command.arg(&self.id).arg(connection.generation).arg(FORGET_SECONDS);
+        self.link.ask_on(connection, &command, deadline).await
+    }
+
+    fn unsent(&self, operation: &'static str, failure: Failure) -> Error {
+        self.place.failure(operation, failure).with_delivery(Delivery::NotSent)
     }
 
     /// The server knows a younger connection of this sink, or has forgotten it.
@@ -114,7 +148,7 @@ impl RedisSink {
 
     fn append(&self, event: &Event, generation: u64) -> Cmd {
         let mut command = script::run(script::APPEND, &self.place.topic);
-        command.arg(&self.id).arg(generation).arg(REFRESH_SECONDS);
+        command.arg(&self.id).arg(generation);
         if !self.settings.create {
             command.arg("NOMKSTREAM");
         }
@@ -128,7 +162,7 @@ impl RedisSink {
     async fn wait(&self, connection: &mut Connection, replicas: Replicas) -> Result<()> {
         let Replicas { count, timeout } = replicas;
         let mut command = redis::cmd("WAIT");
-        command.arg(count).arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        command.arg(count).arg(timeout.min(CENTURY).as_millis().to_string());
         // The server answers when the time is over; what it may take on top is the way there and back.
         let deadline = Deadline::after(timeout.saturating_add(self.settings.send_timeout));
         let answer = self.link.ask_on(connection, &command, deadline).await;
@@ -158,6 +192,9 @@ impl Sink for RedisSink {
             Some("stale") => return Err(self.stale(&connection, SEND)),
             Some(id) if id.parse::<entry::EntryId>().is_ok() => {}
             _ => return Err(self.place.strange(SEND)),
+        }
+        if let Some(registered) = &mut self.registered {
+            registered.answered = Instant::now();
         }
         match self.settings.replicas {
             Some(replicas) => self.wait(&mut connection, replicas).await,

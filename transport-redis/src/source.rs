@@ -44,7 +44,7 @@ pub struct RedisSource {
 
 impl RedisSource {
     pub(crate) async fn open(builder: RedisSourceBuilder, place: Place) -> Result<Self> {
-        let client = builder.redis.client(&place)?;
+        let client = builder.redis.access.client(&place)?;
         let reader = Reader::new(client, &builder, place.clone());
         let deadline = Deadline::after(builder.redis.open_timeout);
         let group = match reader.open(OPEN, deadline).await? {
@@ -76,7 +76,8 @@ impl RedisSource {
         self.token = token;
         self.resumed = false;
         self.goes_on_at(mark);
-        let message = "the stream was trimmed, deleted or recreated under the position; going on at the earliest entry";
+        let message =
+            "the stream was trimmed, deleted or recreated under the position; going on at the earliest entry";
         self.place.error(ErrorKind::Lost, READ, message)
     }
 
@@ -102,7 +103,9 @@ impl RedisSource {
         });
         let answer = step.await;
         self.step = None;
-        answer.unwrap_or_else(|| Err(self.place.error(ErrorKind::Unavailable, READ, "the runtime is going away")))
+        answer.unwrap_or_else(|| {
+            Err(self.place.error(ErrorKind::Unavailable, READ, "the runtime is going away"))
+        })
     }
 }
 

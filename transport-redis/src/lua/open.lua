@@ -9,10 +9,13 @@ if not log and create ~= 'create' then
 end
 local row = log and find(group)
 local held = redis.call('HGET', side, field)
-local answer = 'found'
+-- What the group's position is worth: a start, a commit, or a start after a loss that nobody has committed yet.
+local state = 'started'
 if not row then
   -- A group that is known beside the stream, and that the stream does not have, went with an earlier stream.
-  answer = held and 'lost' or 'new'
+  if held then
+    state = 'lost'
+  end
   log = log or { added = 0, length = 0, first = '', tail = '', last = '0-0' }
   local position, read = log.last, log.added
   if (start == 'earliest' or held) and log.first ~= '' then
@@ -24,7 +27,7 @@ if not row then
 end
 if not held then
   -- New, or made by hand: its position is a start.
-  held = token .. ' started'
+  held = token .. ' ' .. state
   redis.call('HSET', side, field, held)
 end
 local position = row['last-delivered-id']
@@ -34,5 +37,6 @@ local behind = -1
 if read < 0 then
   behind = #redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', 100)
 end
-local known, state = held:match('^(%S+) (%S+)$')
-return { answer, known, state, position, read, behind, log.added, log.length, log.first, log.tail, log.last }
+local known
+known, state = held:match('^(%S+) (%S+)$')
+return { 'found', known, state, position, read, behind, log.added, log.length, log.first, log.tail, log.last }

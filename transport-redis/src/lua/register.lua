@@ -1,4 +1,4 @@
--- Gives a sink's new connection the word, and takes it from the sink's older ones.
+-- Gives a sink's connection the word, and takes it from the sink's older ones. May be repeated.
 -- ARGV: sink, epoch, after how many seconds a sink that is silent is forgotten
 local sink, epoch, forget = 'sink:' .. ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 

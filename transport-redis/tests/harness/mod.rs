@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{
-    Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord, Start,
-};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_redis::{Redis, RedisSink, RedisSource, redis};
 use backup_tracker_test_servers::{Missing, Redis as Server};
 
@@ -103,11 +101,7 @@ impl Lane for RedisLane {
         self.redis.sink().max_event_bytes(MAX_EVENT_BYTES).send_timeout(TIMEOUT).open().await
     }
 
-    async fn source(&self, group: &str, start: Start) -> Result<RedisSource> {
-        let start = match start {
-            Start::Earliest => StartAt::Earliest,
-            Start::Latest => StartAt::Latest,
-        };
+    async fn source(&self, group: &str, start: StartAt) -> Result<RedisSource> {
         self.redis.source(group).start(start).request_timeout(TIMEOUT).open().await
     }
 
@@ -140,6 +134,7 @@ impl Lane for RedisLane {
         match fault {
             Fault::Cut => proxy.cut(),
             Fault::BlackHole => proxy.black_hole(),
+            Fault::LostAnswers => proxy.lose_answers(),
             Fault::Kill => self.on_server(Server::kill).await?,
             other => return Err(failed(format!("{other:?} is not known here"))),
         }
