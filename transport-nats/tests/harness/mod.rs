@@ -7,9 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::{HeaderMap, jetstream::Context};
 use backup_tracker::{BoxError, Error, ErrorKind, Result};
-use backup_tracker_conformance::{
-    Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord, Start,
-};
+use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, StartAt, async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
 
@@ -123,6 +121,7 @@ impl Lane for NatsLane {
         match fault {
             Fault::Cut => proxy.cut(),
             Fault::BlackHole => proxy.black_hole(),
+            Fault::LostAnswers => proxy.lose_answers(),
             Fault::Kill => lock(server).kill().map_err(broken)?,
             _ => return Err(broken("a fault that this harness does not know")),
         }
