@@ -1,0 +1,148 @@
+//! [NATS JetStream](https://docs.nats.io/nats-concepts/jetstream) as a transport of [`backup_tracker`].
+//!
+//! ```no_run
+//! use backup_tracker_nats::{CreateStream, Nats, StartAt};
+//!
+//! # async fn example() -> backup_tracker::Result<()> {
+//! let nats = Nats::new("nats://nats-1:4222,nats://nats-2:4222", "backups")
+//!     .credentials_file("/etc/search/nats.creds")
+//!     .create_stream(CreateStream::new(3));
+//! let sink = nats.sink().open().await?;
+//! let source = nats.source("search").start(StartAt::Earliest).open().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Works with NATS 2.10 or later; opening refuses an older server.
+//!
+//! # Addressing
+//!
+//! | | is | by default |
+//! |---|---|---|
+//! | a topic | the beginning of a subject: parts separated by `.` | |
+//! | an application | one more token behind it, `backups.shop`, written by [`token_of`]: any name will do | |
+//! | the log | a stream that stores `<topic>.*`; [`Nats::stream`] names it | `backups` |
+//! | a group | the key `<topic>.<group>`, both written by [`token_of`], in a key-value bucket; [`Nats::positions_bucket`] names it | `backups_positions` |
+//! | an event's key | the header `Nats-Msg-Id`, 36 characters | |
+//! | an event's headers | `Backup-Tracker-Headers`, exactly; and copies as plain headers of those that such can carry | |
+//!
+//! Stream and bucket are created by [`Nats::create_stream`], or beforehand, for example with
+//! `nats stream add backups --subjects 'backups.*' --defaults` and `nats kv add backups_positions`. Opening refuses a stream that
+//! would lose events unnoticed: one whose retention policy is not *limits*, that limits the messages of each subject, or
+//! that does not acknowledge.
+//!
+//! What a foreign program publishes to `<topic>.<token>` comes as a record, with a key if it has a `Nats-Msg-Id` that is a UUID.
+//! What else the stream stores is left alone.
+//!
+//! # Delivery and order
+//!
+//! `send` returns `Ok` when the stream has acknowledged: with several replicas, when most of them have it. One order for
+//! everything, that of the stream.
+//!
+//! The server drops an event that it has seen within the stream's duplicate window (2 minutes unless set), so a retry is stored
+//! once. An event whose send was dropped, or got no answer, may still be on its way when the next one is sent. So the sink
+//! first sends it once more, with its id, and waits: then either copy comes before the next event, and whichever is second is
+//! dropped. Do not let the window be shorter than connections take to die.
+//!
+//! A source reads with an ephemeral consumer that acknowledges nothing, so any number of events may be uncommitted, and
+//! replaces it, behind the last record that it returned, whenever anything goes wrong. (A durable consumer would lose events
+//! that are committed late: after a restart it delivers new ones first, and acknowledging those gives up the older.)
+//!
+//! # Position
+//!
+//! The key's value, `{"stream_created":"…","sequence":42,"committed":true}`: which stream, the last message behind the group,
+//! and whether that was committed or is the start that was fixed when the group was new. It is written with the expected
+//! revision, read from the leader alone, and never moves back. Opening writes it once, unchanged, so that a missing
+//! permission shows early. Deleting the key, `nats kv del backups_positions backups.search`, makes the group a new one.
+//!
+//! A stream that was purged past the position, was deleted and created again, or has lost its end, is said
+//! ([`Lost`](backup_tracker::ErrorKind::Lost)). Single messages that were deleted are not missed.
+//!
+//! # Limits
+//!
+//! - An event, with its headers, may be as large as the server's `max_payload` (1 MiB unless set) and the stream's
+//!   `max_msg_size` say; subject tokens are limited to 2,048 bytes together, and a byte outside of `A-Za-z0-9_-` takes three.
+//! - A server that does not sync every write (`sync_interval`, 2 minutes unless set) may lose the last ones when its machine
+//!   loses power. Three replicas, or `sync_interval: always`, prevent that.
+//! - A bucket with a time to live forgets groups that were down for longer. It is best without.
+//! - [`NatsSourceBuilder::only_application`] keeps others' events off the wire. Whether messages that were trimmed were others'
+//!   or ours cannot be told afterwards, so a session says `Lost` when anything was trimmed past its position; a commit moves
+//!   that past what others have, so it takes a service that was down, or did not commit, for the age of the oldest event.
+//! - Stream and bucket belong to the account and the JetStream domain of the server that the client connects to.
+//!
+//! # Security
+//!
+//! [`Nats::user_and_password`], [`Nats::token`] and [`Nats::credentials_file`]; TLS with [`Nats::require_tls`] or `tls://`
+//! addresses, [`Nats::root_certificates`] and [`Nats::client_certificate`]. Secrets are shown neither by `Debug` nor in errors.
+//!
+//! A user needs to subscribe to `_INBOX.>` and to publish, for topic, stream `backups` and bucket `backups_positions`:
+//!
+//! | subject | primary | secondary |
+//! |---|---|---|
+//! | `backups.*`, or its applications' subjects | yes | |
+//! | `$JS.API.STREAM.INFO.backups` | yes | yes |
+//! | `$JS.API.STREAM.MSG.GET.backups` | | yes |
+//! | `$JS.API.CONSUMER.CREATE.backups.>` | | yes |
+//! | `$JS.API.CONSUMER.MSG.NEXT.backups.>` | | yes |
+//! | `$JS.API.CONSUMER.DELETE.backups.*` | | to leave nothing behind at `close`; else it is gone within minutes |
+//! | `$JS.API.STREAM.INFO.KV_backups_positions` | | yes |
+//! | `$JS.API.STREAM.MSG.GET.KV_backups_positions` | | yes |
+//! | `$KV.backups_positions.backups.*`, or its group's key | | yes |
+//!
+//! [`Nats::create_stream`] also needs `$JS.API.STREAM.CREATE.*` when there is something to create. A missing permission is
+//! [`Denied`](backup_tracker::ErrorKind::Denied) and names the subject.
+//!
+//! # Native access
+//!
+//! [`Nats::connect_options`] takes the client library's options whole, [`CreateStream::native`] a stream's settings whole. The
+//! client library is [`async_nats`].
+//!
+//! # Disconnection
+//!
+//! The client library connects again by itself, to any server of the list or that those have told of, at least once a second;
+//! until then everything fails at once as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), and a send as
+//! `NotSent`. A wait whose connection ends fails at once, too. A connection that is only silent is noticed by requests after their
+//! time limits, by `next` after two and a half [heartbeats](NatsSourceBuilder::heartbeat), and given up after three pings
+//! without an answer, half a minute. After [`Unavailable`](backup_tracker::ErrorKind::Unavailable), `next` goes on behind the
+//! last record that it returned.
+//!
+//! Credentials that were good at opening and are refused later are `Unavailable`, with the reason: they may be on their way
+//! to being replaced. A permission that is taken away is `Denied`.
+//!
+//! # Shutdown
+//!
+//! Dropping a sink or a source is a clean shutdown: every event whose `send` returned `Ok` is stored. Neither commits. If there
+//! is no server at that moment, a small idle task stays behind until the runtime ends.
+//!
+//! # A killed process
+//!
+//! Loses nothing: the next session begins behind the last commit. Its consumer is gone within minutes.
+
+mod builder;
+mod config;
+mod create;
+mod error;
+mod group;
+mod headers;
+mod link;
+mod opening;
+mod position;
+mod reader;
+mod sink;
+mod source;
+mod stream;
+mod subject;
+
+pub use async_nats;
+pub use backup_tracker::StartAt;
+pub use builder::{
+    DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
+};
+pub use config::{DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, Nats};
+pub use create::{CreateStream, DEFAULT_DUPLICATE_WINDOW};
+pub use sink::NatsSink;
+pub use source::NatsSource;
+pub use subject::{application_of, token_of};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,282 @@
+//! One connection: requests whose answers are awaited for a bounded time, and no longer than the connection lives.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::header::HeaderMap;
+use async_nats::jetstream::response::Response;
+use async_nats::{Client, ClientError, ConnectOptions, Event, Message, RequestErrorKind, ServerError};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use crate::error::Failure;
+
+/// The longest wait between two attempts to connect again.
+const LONGEST_RECONNECT_DELAY: Duration = Duration::from_secs(1);
+/// How many refusals are remembered. One request is under way at a time, so that one would nearly do.
+const REFUSALS: usize = 16;
+/// The oldest server that this crate works with.
+const LEAST_VERSION: (u32, u32) = (2, 10);
+/// The subjects of JetStream's own requests.
+const API: &str = "$JS.API";
+
+/// What the connection's background task has told.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// How often the connection ended.
+    disconnections: u64,
+    /// Why there is no connection, where the client knows.
+    trouble: Option<String>,
+    /// The server's last refusals of publishing, and how many there were.
+    refusals: VecDeque<String>,
+    refused: u64,
+    /// A refusal of our inbox: no answer can come.
+    inbox: Option<String>,
+}
+
+impl Signals {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Disconnected => self.disconnections += 1,
+            Event::Connected => (self.trouble, self.inbox) = (None, None),
+            Event::ClientError(ClientError::Other(text)) => self.trouble = Some(text),
+            Event::ServerError(ServerError::AuthorizationViolation) => {
+                self.trouble = Some("the server refuses the credentials".to_owned());
+            }
+            Event::ServerError(ServerError::Other(text)) => self.refusal(text),
+            _ => {}
+        }
+    }
+
+    /// `Permissions Violation for Publish to "a.b"`, or `… for Subscription to "_INBOX.x"`.
+    fn refusal(&mut self, text: String) {
+        let lower = text.to_lowercase();
+        if !lower.contains("permissions violation") {
+            return;
+        }
+        if lower.contains("subscription") {
+            let subject = text.split('"').nth(1).unwrap_or(&text);
+            self.inbox = Some(subject.to_owned());
+        } else {
+            self.refusals.push_back(text);
+            self.refused += 1;
+            if self.refusals.len() > REFUSALS {
+                self.refusals.pop_front();
+            }
+        }
+    }
+
+    /// Whether publishing to the subject was refused after the first so many refusals.
+    fn refuses(&self, subject: &str, since: u64) -> bool {
+        let quoted = format!("\"{subject}\"");
+        let new = usize::try_from(self.refused - since).unwrap_or(usize::MAX);
+        self.refusals.iter().rev().take(new).any(|text| text.contains(&quoted))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    signals: watch::Receiver<Signals>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// Connects. What the options say about events and the delay of reconnections is replaced.
+    pub(crate) async fn connect(
+        options: ConnectOptions,
+        servers: Vec<async_nats::ServerAddr>,
+    ) -> Result<Self, async_nats::ConnectError> {
+        let (sender, signals) = watch::channel(Signals::default());
+        let closed = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&closed);
+        let options = options
+            .event_callback(move |event| {
+                debug!(%event, "the connection tells");
+                sender.send_modify(|signals| signals.take(event));
+                std::future::ready(())
+            })
+            .reconnect_delay_callback(move |attempts| {
+                if ended.load(Ordering::Relaxed) {
+                    // The client goes on connecting after its last handle was dropped, and would then deliver what was
+                    // still queued. It must not, and there is no way to stop it but to let it wait.
+                    return Duration::MAX;
+                }
+                let exponent = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+                Duration::from_millis(2_u64.saturating_pow(exponent).saturating_sub(1))
+                    .min(LONGEST_RECONNECT_DELAY)
+            });
+        let client = Box::pin(options.connect(servers)).await?;
+        Ok(Self { client, signals, closed })
+    }
+
+    /// Why this server will not do; `None` when it will.
+    pub(crate) fn unfit(&self) -> Option<String> {
+        let info = self.client.server_info();
+        let (major, minor) = LEAST_VERSION;
+        // A server built by hand may have any version; what cannot be read is not refused.
+        let found = version(&info.version)?;
+        (found < LEAST_VERSION)
+            .then(|| format!("the server is NATS {}, and {major}.{minor} or later is needed", info.version))
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    fn not_connected(&self) -> Failure {
+        Failure::NotConnected(self.signals.borrow().trouble.clone())
+    }
+
+    /// A mark of what was told so far, to be given to [`broken`](Self::broken).
+    pub(crate) fn mark(&self) -> Mark {
+        let signals = self.signals.borrow();
+        Mark { disconnections: signals.disconnections, refused: signals.refused }
+    }
+
+    /// Returns once no answer can come any more to what was published to the subject after the mark. Cancel safe.
+    pub(crate) async fn broken(&self, mark: Mark, subject: &str) -> Failure {
+        let mut signals = self.signals.clone();
+        loop {
+            {
+                let told = signals.borrow_and_update();
+                if told.refuses(subject, mark.refused) {
+                    return Failure::DeniedPublish(subject.to_owned());
+                }
+                if let Some(inbox) = &told.inbox {
+                    return Failure::DeniedInbox(inbox.clone());
+                }
+                if told.disconnections != mark.disconnections {
+                    return Failure::ConnectionLost;
+                }
+            }
+            if signals.changed().await.is_err() {
+                return Failure::ConnectionLost;
+            }
+        }
+    }
+
+    /// Publishes and waits for the answer.
+    pub(crate) async fn request(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> Result<Message, Failure> {
+        // The client would keep it, and send it when it is connected again, however long after the deadline.
+        if !self.is_connected() {
+            return Err(self.not_connected());
+        }
+        let begin = Instant::now();
+        let mark = self.mark();
+        // The deadline is ours.
+        let mut request = async_nats::Request::new().payload(payload).timeout(None);
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        let answer = async {
+            tokio::select! {
+                biased;
+                answer = self.client.send_request(subject.to_owned(), request) => {
+                    answer.map_err(|error| match error.kind() {
+                        RequestErrorKind::NoResponders => Failure::NoResponders(subject.to_owned()),
+                        _ => Failure::Client(error.into()),
+                    })
+                }
+                failure = self.broken(mark, subject) => Err(failure),
+            }
+        };
+        timeout_at(deadline, answer).await.map_err(|_| Failure::TimedOut(deadline - begin))?
+    }
+
+    /// Asks JetStream for something.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        question: Bytes,
+        deadline: Instant,
+    ) -> Result<T, Failure> {
+        let answer = self.request(&format!("{API}.{what}"), None, question, deadline).await?;
+        understand(&answer.payload)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What had been told at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    disconnections: u64,
+    refused: u64,
+}
+
+/// The subject of a request to JetStream.
+pub(crate) fn api(what: &str) -> String {
+    format!("{API}.{what}")
+}
+
+pub(crate) fn understand<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
+    match serde_json::from_slice(answer) {
+        Ok(Response::Ok(answer)) => Ok(answer),
+        Ok(Response::Err { error }) => Err(Failure::Refused(error)),
+        Err(error) => Err(Failure::Unreadable(error.into())),
+    }
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("2.9.10"), Some((2, 9)));
+        assert!(version("2.9.10") < Some(LEAST_VERSION));
+        assert!(version("2.10.0-beta.1") >= Some(LEAST_VERSION));
+        assert!(version("2.15.1") >= Some(LEAST_VERSION));
+        assert_eq!(version("dev"), None);
+    }
+
+    #[test]
+    fn a_refusal_is_for_its_own_subject_and_for_later_requests_only() {
+        let mut signals = Signals::default();
+        let refuse = |signals: &mut Signals, text: &str| {
+            signals.take(Event::ServerError(ServerError::Other(text.to_owned())));
+        };
+        refuse(&mut signals, r#"Permissions Violation for Publish to "a.b""#);
+        assert!(signals.refuses("a.b", 0));
+        assert!(!signals.refuses("a.b", 1));
+        assert!(!signals.refuses("a", 0));
+        refuse(&mut signals, r#"Permissions Violation for Subscription to "_INBOX.x.*""#);
+        assert_eq!(signals.inbox.as_deref(), Some("_INBOX.x.*"));
+        signals.take(Event::Connected);
+        assert_eq!(signals.inbox, None);
+    }
+
+    #[test]
+    fn an_answer_is_what_was_asked_for_or_a_refusal() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Answer {
+            number: u32,
+        }
+        assert_eq!(understand::<Answer>(br#"{"number":1}"#).unwrap().number, 1);
+        let refused = br#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
+        assert!(matches!(understand::<Answer>(refused), Err(Failure::Refused(_))));
+        assert!(matches!(understand::<Answer>(b"?"), Err(Failure::Unreadable(_))));
+    }
+}

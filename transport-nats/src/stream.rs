@@ -1,0 +1,103 @@
+//! The stream, as its leader describes it and as it holds messages.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{Config, RawMessage};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::link::Link;
+
+/// What the server says of a stream.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamInfo {
+    pub(crate) config: Config,
+    /// When it was created, in the server's words. Tells a stream from one of the same name that came before.
+    pub(crate) created: String,
+    pub(crate) state: StreamState,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamState {
+    first_seq: u64,
+    pub(crate) last_seq: u64,
+}
+
+impl StreamInfo {
+    pub(crate) async fn get(link: &Link, stream: &str, deadline: Instant) -> Result<Self, Failure> {
+        link.ask(&format!("STREAM.INFO.{stream}"), Bytes::new(), deadline).await
+    }
+
+    /// The position before the first message that the stream still holds, or, when it holds none, before the next one.
+    pub(crate) fn before_first(&self) -> u64 {
+        self.state.first_seq.saturating_sub(1)
+    }
+}
+
+/// A message, where it stands in the stream.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) sequence: u64,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) payload: Bytes,
+}
+
+/// What of a stream is read.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) stream: String,
+    /// The subjects.
+    pub(crate) filter: String,
+}
+
+impl Log {
+    pub(crate) async fn info(&self, link: &Link, deadline: Instant) -> Result<StreamInfo, Failure> {
+        StreamInfo::get(link, &self.stream, deadline).await
+    }
+
+    /// The first message behind this sequence.
+    pub(crate) async fn find(
+        &self,
+        link: &Link,
+        behind: u64,
+        deadline: Instant,
+    ) -> Result<Option<Delivery>, Failure> {
+        let question = json!({ "seq": behind + 1, "next_by_subj": self.filter });
+        let Some(message) = get(link, &self.stream, &question, deadline).await? else { return Ok(None) };
+        let sequence = message.sequence;
+        let (headers, payload) = match StreamMessage::try_from(message.clone()) {
+            Ok(message) => (Some(message.headers), message.payload),
+            // Headers that cannot be parsed are none of ours.
+            Err(_) => (None, payload(message)?),
+        };
+        Ok(Some(Delivery { sequence, headers, payload }))
+    }
+}
+
+fn payload(message: RawMessage) -> Result<Bytes, Failure> {
+    let message = RawMessage { headers: None, ..message };
+    StreamMessage::try_from(message).map(|message| message.payload).map_err(Failure::Unreadable)
+}
+
+/// Asks a stream's leader for a message. What a replica would answer may be older than what was confirmed.
+pub(crate) async fn get(
+    link: &Link,
+    stream: &str,
+    question: &serde_json::Value,
+    deadline: Instant,
+) -> Result<Option<RawMessage>, Failure> {
+    #[derive(Deserialize)]
+    struct Found {
+        message: RawMessage,
+    }
+    match link.ask::<Found>(&format!("STREAM.MSG.GET.{stream}"), question.to_string().into(), deadline).await
+    {
+        Ok(found) => Ok(Some(found.message)),
+        Err(failure) if failure.is(ErrorCode::NO_MESSAGE_FOUND) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

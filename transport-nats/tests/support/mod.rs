@@ -1,0 +1,118 @@
+//! What the test programs share: cases that need a server, and are shown as ignored where there is none.
+
+#![allow(dead_code, reason = "no test program uses all of it")]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use backup_tracker::{Error, ErrorKind, Event, EventSource, Record, Result, Sink};
+use backup_tracker_nats::{CreateStream, Nats, async_nats};
+use backup_tracker_test_servers::Nats as Server;
+use libtest_mimic::{Arguments, Completion, Trial};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long a case may take.
+const BOUND: Duration = Duration::from_secs(60);
+/// How long may pass until something comes that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
+
+/// The cases, by the names of their functions.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        $crate::support::run(&[$((stringify!($name), || Box::pin($name()))),*])
+    };
+}
+pub(crate) use cases;
+
+pub(crate) fn run(cases: &[Case]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(4);
+    let trials = cases.iter().map(|&(name, case)| {
+        Trial::ignorable_test(name, move || match Server::find() {
+            Err(missing) => Ok(Completion::ignored_with(missing.reason)),
+            Ok(_) => {
+                let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+                let outcome = runtime.block_on(async { timeout(BOUND, case()).await });
+                runtime.shutdown_background();
+                outcome.map_err(|_| format!("no end within {BOUND:?}"))?;
+                Ok(Completion::Completed)
+            }
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// A topic on this server, whose stream and bucket are created.
+pub(crate) fn topic(server: &Server, topic: &str) -> Nats {
+    Nats::new(server.url(), topic).create_stream(CreateStream::new(1)).open_timeout(Duration::from_secs(5))
+}
+
+/// A JetStream context without this crate.
+pub(crate) async fn native(url: &str) -> async_nats::jetstream::Context {
+    async_nats::jetstream::new(async_nats::connect(url).await.unwrap())
+}
+
+pub(crate) fn event(application: &str) -> Event {
+    Event::new(Uuid::new_v4(), application, "payload")
+}
+
+pub(crate) async fn send(sink: &mut impl Sink, application: &str) -> Uuid {
+    let event = event(application);
+    soon(sink.send(&event)).await.unwrap();
+    event.key
+}
+
+/// The next record, which must come.
+pub(crate) async fn next(source: &mut impl EventSource) -> Record {
+    soon(source.next()).await.unwrap().unwrap()
+}
+
+/// The next record, after errors that pass at most.
+pub(crate) async fn next_at_last(source: &mut impl EventSource) -> Record {
+    let reading = async {
+        loop {
+            match source.next().await {
+                Ok(record) => return record.unwrap(),
+                Err(error) => assert!(error.is_transient(), "{error}"),
+            }
+            pause().await;
+        }
+    };
+    soon(reading).await
+}
+
+/// Between two attempts, so that a case that goes wrong lets its time limit pass.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+/// What must come soon.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("nothing within {PATIENCE:?}"))
+}
+
+/// Nothing comes: the only wait whose end is good news.
+pub(crate) async fn nothing(source: &mut impl EventSource) {
+    if let Ok(answer) = timeout(Duration::from_millis(300), source.next()).await {
+        panic!("{answer:?}");
+    }
+}
+
+/// The error of an attempt that must fail in this way, within this time.
+pub(crate) async fn fails<T>(
+    within: Duration,
+    kind: ErrorKind,
+    attempt: impl Future<Output = Result<T>>,
+) -> Error {
+    let begin = Instant::now();
+    let Err(error) = soon(attempt).await else { panic!("it succeeded") };
+    assert_eq!(error.kind(), kind, "{error} {error:?}");
+    assert!(begin.elapsed() < within, "after {:?}: {error}", begin.elapsed());
+    error
+}
