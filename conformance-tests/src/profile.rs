@@ -22,6 +22,9 @@ pub enum Ability {
     Recreate,
     /// A log that was recreated is told from the old one even when it is longer than the position.
     TellsRecreated,
+    /// An event that was acknowledged at its only send is in the log once, also when the client library repeated a request
+    /// over a new connection: the broker tells the repetition from another event.
+    StoresOnce,
     /// [`Lane::end`](crate::Lane::end): the log can end for good.
     End,
     /// [`Fault::Cut`](crate::Fault::Cut).
@@ -36,7 +39,7 @@ pub enum Ability {
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
@@ -44,6 +47,7 @@ impl Ability {
         Self::Trim,
         Self::Recreate,
         Self::TellsRecreated,
+        Self::StoresOnce,
         Self::End,
         Self::Cut,
         Self::BlackHole,

@@ -35,6 +35,10 @@ impl Harness for MockHarness {
                 Ability::Recreate,
                 "the mock cannot delete a topic; a real broker deletes its offsets with it",
             )
+            .lacks(
+                Ability::StoresOnce,
+                "the mock looks at sequence numbers of transactions only, so librdkafka's own retry is stored again",
+            )
             .lacks(Ability::End, "a topic never ends")
             .with_patience(Duration::from_secs(15))
     }
