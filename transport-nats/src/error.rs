@@ -111,8 +111,14 @@ impl Failure {
     /// What it says of a message that was to be stored (K3).
     pub(crate) fn delivery(&self) -> Delivery {
         match self {
-            // The server refuses before it stores. With a 5xx, replicas may yet agree on the message.
-            Self::Refused(error) if error.code() >= 500 => Delivery::Unknown,
+            // The server refuses before it stores. With a 5xx, replicas may yet agree on the message, and so they may on an
+            // earlier attempt that is under way.
+            Self::Refused(error)
+                if error.code() >= 500
+                    || error.error_code() == ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT =>
+            {
+                Delivery::Unknown
+            }
             Self::NotConnected(_) | Self::NoResponders(_) | Self::DeniedPublish(_) | Self::Refused(_) => {
                 Delivery::NotSent
             }
@@ -153,6 +159,8 @@ fn kind_of(error: &jetstream::Error) -> ErrorKind {
     match error.error_code() {
         C::STREAM_NOT_FOUND => ErrorKind::NotFound,
         C::STREAM_MESSAGE_EXCEEDS_MAXIMUM => ErrorKind::Rejected,
+        // An earlier attempt of the same event has not been decided on by the replicas yet.
+        C::STREAM_DUPLICATE_MESSAGE_CONFLICT => ErrorKind::Unavailable,
         C::STREAM_NOT_MATCH
         | C::STREAM_SUBJECT_OVERLAP
         | C::STREAM_NAME_EXIST
@@ -183,7 +191,9 @@ mod tests {
 
     #[test]
     fn only_what_time_can_heal_is_transient() {
-        for failure in [Failure::ConnectionLost, Failure::NotConnected(None), refused(503, 10008)] {
+        for failure in
+            [Failure::ConnectionLost, Failure::NotConnected(None), refused(503, 10008), refused(409, 10158)]
+        {
             assert!(failure.kind().is_transient(), "{failure}");
         }
         for failure in [refused(404, 10059), refused(400, 10065), Failure::DeniedPublish("a.b".into())] {
@@ -198,6 +208,7 @@ mod tests {
         }
         for failure in [
             refused(503, 10077),
+            refused(409, 10158),
             Failure::ConnectionLost,
             Failure::TimedOut(Duration::from_secs(1)),
             Failure::DeniedInbox("_INBOX.>".into()),
