@@ -1,8 +1,8 @@
 //! The one error of every crate of the family.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use crate::state::BackupState;
 
@@ -143,6 +143,21 @@ impl Error {
     #[must_use]
     pub fn closed(operation: &'static str) -> Self {
         Self::new(ErrorKind::Closed, operation, "it was closed before").with_delivery(Delivery::NotSent)
+    }
+
+    /// An operation of the operating system that failed: [`Denied`](ErrorKind::Denied) where a permission is missing,
+    /// [`Corrupt`](ErrorKind::Corrupt) where data cannot be understood, [`Internal`](ErrorKind::Internal) for an error that
+    /// did not come from the system ([`io::ErrorKind::Other`]), and [`Unavailable`](ErrorKind::Unavailable) for all else:
+    /// what is missing, full or unreachable may be mended while a tracker tries again.
+    #[must_use]
+    pub fn io(operation: &'static str, cause: io::Error) -> Self {
+        let kind = match cause.kind() {
+            io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
+            io::ErrorKind::Other => ErrorKind::Internal,
+            _ => ErrorKind::Unavailable,
+        };
+        Self::new(kind, operation, cause.to_string()).with_source(cause)
     }
 
     fn map(mut self, change: impl FnOnce(&mut Inner)) -> Self {

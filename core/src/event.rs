@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::error::{Delivery, Error, ErrorKind, Result};
+
 /// One header of a record: a name and bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Header {
@@ -49,6 +51,27 @@ impl Event {
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.headers.push(Header::new(name, value));
         self
+    }
+
+    /// How many bytes the payload and the headers' names and values have together.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|header| header.name.len() + header.value.len());
+        self.payload.len() + headers.sum::<usize>()
+    }
+
+    /// Refuses an event whose [`size`](Self::size) is above the limit of a sink (K4).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::ErrorKind::Rejected) and [`NotSent`](Delivery::NotSent), naming size and limit.
+    pub fn check_size(&self, limit: usize) -> Result<()> {
+        let size = self.size();
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!("the event has {size} bytes, and the log takes {limit}");
+        Err(Error::new(ErrorKind::Rejected, "send", message).with_delivery(Delivery::NotSent))
     }
 }
 

@@ -46,7 +46,7 @@
 //! | hold work back while an operation runs | [`WorkGate`] |
 //! | be called | [`Listener`], [`Change`] |
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
-//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), `backup-tracker-conformance` |
+//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), [`transport`], `backup-tracker-conformance` |
 //! | speak to services in other languages | [`wire`] |
 //!
 //! # The contract of the trackers
@@ -97,6 +97,7 @@ mod source;
 mod state;
 mod tracker;
 mod transition;
+pub mod transport;
 pub mod wire;
 
 pub use erased::{BoxSink, BoxSource};

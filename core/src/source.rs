@@ -78,7 +78,8 @@ pub trait EventSource: Send {
     /// As for [`next`](Self::next), except `Lost`.
     fn remaining(&mut self) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Ends the session without committing anything (S7).
+    /// Ends the session without committing anything (S7). Dropping the source is as good: that is all it
+    /// does in a transport that has nothing to say goodbye to.
     ///
     /// # Cancel safety
     ///
@@ -89,7 +90,13 @@ pub trait EventSource: Send {
     /// What the client library reports while it disconnects.
     fn close(self) -> impl Future<Output = Result<()>> + Send
     where
-        Self: Sized;
+        Self: Sized,
+    {
+        async move {
+            drop(self);
+            Ok(())
+        }
+    }
 }
 
 /// Where a group starts that has no position yet.

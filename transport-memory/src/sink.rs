@@ -22,7 +22,7 @@ impl MemorySink {
     }
 
     fn append(&self, event: &Event) -> Result<()> {
-        let size = size_of(event);
+        let size = event.size();
         let limit = self.shared.max_event_bytes;
         if size > limit {
             let message = format!("the event has {size} bytes, and the log takes {limit}");
@@ -53,13 +53,6 @@ impl MemorySink {
     fn refused(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         self.shared.error(kind, SEND, message).with_delivery(Delivery::NotSent)
     }
-}
-
-fn size_of(event: &Event) -> usize {
-    let headers = event.headers.iter();
-    headers
-        .map(|header| header.name.len() + header.value.len())
-        .fold(event.payload.len(), usize::saturating_add)
 }
 
 impl Sink for MemorySink {

@@ -26,7 +26,7 @@ fn writer() {
     };
     let [count, size] = [count, size].map(|number| number.parse::<usize>().unwrap());
     run(async {
-        let mut sink = FileLog::open(directory).unwrap().sink();
+        let mut sink = FileLog::open(directory).unwrap();
         for number in 0..count {
             sink.send(&event(application, number, size)).await.unwrap();
             // Past the test harness, which would keep it to itself.
@@ -109,7 +109,7 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
     let mut torn = 0;
     for life in 0..8 {
         let application = format!("life-{life}");
-        let mut source = run(log.source(&*application, StartAt::Latest)).unwrap();
+        let mut source = run(log.source(&application, StartAt::Latest)).unwrap();
         let mut writer = start(directory.path(), &application, usize::MAX, SIZE);
         let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
         let before = loop {
@@ -130,7 +130,7 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
 
         run(async {
             // What was acknowledged is there, in order; then perhaps one more; and then what another writer sends.
-            log.sink().send(&event("after", life, 1)).await.unwrap();
+            log.clone().send(&event("after", life, 1)).await.unwrap();
             let mut numbers = Vec::new();
             loop {
                 let record = next(&mut source).await;
@@ -155,28 +155,52 @@ fn a_writer_that_is_killed_loses_nothing_that_was_acknowledged_and_the_log_goes_
 }
 
 #[test]
-fn half_a_line_is_no_record_until_the_next_writer_ends_it_and_then_one_without_key_and_value() {
+fn half_a_line_is_a_record_without_key_and_value_and_the_next_writer_begins_a_new_line() {
     let directory = tempdir().unwrap();
     let file = directory.path().join("log");
     run(async {
         let log = FileLog::open(directory.path()).unwrap();
-        let mut sink = log.sink();
+        let mut sink = log.clone();
         sink.send(&event("shop", 0, 1)).await.unwrap();
         let mut half = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
-        half.write_all(br#"["6bd2a48e-7c3c-4b4a-8f5f-9e3f6c1d2b10",[],"shop 1"#).unwrap();
+        half.write_all(br#"["6bd2a48e-7c3c-4b4a-8f5f-9e3f6c1d2b10",[],[115,104"#).unwrap();
 
         let mut source = log.source("g", StartAt::Earliest).await.unwrap();
-        assert_eq!(source.remaining().await.unwrap(), 1);
+        assert_eq!(source.remaining().await.unwrap(), 2);
         assert_eq!(told(&next(&mut source).await), ("shop".to_owned(), 0));
-        assert!(timeout(Duration::from_millis(100), source.next()).await.is_err());
+        let record = next(&mut source).await;
+        assert_eq!((record.key, record.payload), (None, None));
         assert_eq!(source.remaining().await.unwrap(), 0);
         source.commit().await.unwrap();
 
         sink.send(&event("shop", 2, 1)).await.unwrap();
-        let mut source = log.source("g", StartAt::Earliest).await.unwrap();
-        let record = next(&mut source).await;
-        assert_eq!((record.key, record.payload), (None, None));
-        assert_eq!(told(&next(&mut source).await), ("shop".to_owned(), 2));
+        let mut next_session = log.source("g", StartAt::Earliest).await.unwrap();
+        for source in [&mut source, &mut next_session] {
+            assert!(source.resumed() || source.remaining().await.unwrap() == 1);
+            assert_eq!(told(&next(source).await), ("shop".to_owned(), 2));
+        }
+        assert!(next_session.resumed());
+    });
+}
+
+#[test]
+fn a_send_that_waits_while_the_log_is_deleted_goes_into_the_new_one() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("log");
+    run(async {
+        let log = FileLog::open(directory.path()).unwrap();
+        let (mut sink, mut source) = (log.clone(), log.source("g", StartAt::Earliest).await.unwrap());
+        let old = std::fs::File::open(&file).unwrap();
+        old.lock().unwrap();
+        let event = event("shop", 0, 1);
+        let mut send = std::pin::pin!(sink.send(&event));
+        // It has the old file open now, and waits for its lock.
+        assert!(timeout(Duration::from_millis(50), &mut send).await.is_err());
+        std::fs::remove_file(&file).unwrap();
+        old.unlock().unwrap();
+        send.await.unwrap();
+        assert_eq!(source.next().await.unwrap_err().kind(), ErrorKind::Lost);
+        assert_eq!(told(&next(&mut source).await), ("shop".to_owned(), 0));
     });
 }
 
@@ -185,7 +209,7 @@ fn a_send_that_is_dropped_while_it_waits_for_its_turn_is_not_sent() {
     let directory = tempdir().unwrap();
     run(async {
         let log = FileLog::open(directory.path()).unwrap();
-        let (mut sink, mut source) = (log.sink(), log.source("g", StartAt::Earliest).await.unwrap());
+        let (mut sink, mut source) = (log.clone(), log.source("g", StartAt::Earliest).await.unwrap());
         let other = std::fs::File::open(directory.path().join("log")).unwrap();
         other.lock().unwrap();
         let short = Duration::from_millis(50);
@@ -204,7 +228,7 @@ fn a_log_that_was_put_back_from_an_older_copy_is_lost_once() {
     let file = directory.path().join("log");
     run(async {
         let log = FileLog::open(directory.path()).unwrap();
-        let mut sink = log.sink();
+        let mut sink = log.clone();
         sink.send(&event("shop", 0, 1)).await.unwrap();
         let copy = std::fs::read(&file).unwrap();
         sink.send(&event("shop", 1, 1)).await.unwrap();
@@ -234,6 +258,6 @@ fn names_that_are_blank_are_refused_and_names_that_are_paths_are_names() {
         let entries = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let mut entries = entries.collect::<Vec<_>>();
         entries.sort();
-        assert_eq!(entries, ["groups", "log"]);
+        assert_eq!(entries, ["log", "positions"]);
     });
 }

@@ -8,7 +8,8 @@ use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use transport_file_example::{FileLog, FileSink, FileSource, MAX_EVENT_BYTES};
+use transport_file_example::{FileLog, FileSource, MAX_EVENT_BYTES};
+use uuid::Uuid;
 
 pub(crate) struct FileHarness(pub(crate) TempDir);
 
@@ -21,6 +22,7 @@ impl Harness for FileHarness {
 
     fn profile(&self) -> Profile {
         Profile::new(MAX_EVENT_BYTES)
+            .lacks(Ability::Trim, "the file is only ever appended to")
             .lacks(Ability::End, "a file can always be appended to")
             .lacks(Ability::Kill, "there is no broker whose process could end")
             .lacks(Ability::LostAnswers, "an answer is what a function returns; it cannot get lost")
@@ -50,11 +52,11 @@ fn failed(cause: impl Into<io::Error>) -> Error {
 }
 
 impl Lane for FileLane {
-    type Sink = FileSink;
+    type Sink = FileLog;
     type Source = FileSource;
 
-    async fn sink(&self) -> Result<FileSink> {
-        Ok(self.log.sink())
+    async fn sink(&self) -> Result<FileLog> {
+        Ok(self.log.clone())
     }
 
     async fn source(&self, group: &str, start: StartAt) -> Result<FileSource> {
@@ -63,15 +65,11 @@ impl Lane for FileLane {
 
     /// As a script would: a line of JSON.
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
-        let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
-        let headers = record.headers.iter().map(|header| (&*header.name, text(&header.value)));
-        let (key, payload) = (record.key.as_deref().map(text), record.payload.as_deref().map(text));
-        let line = serde_json::to_string(&(key, headers.collect::<Vec<_>>(), payload)).map_err(failed)?;
+        let headers =
+            record.headers.iter().map(|header| (&*header.name, &header.value[..])).collect::<Vec<_>>();
+        let key = record.key.as_deref().and_then(|key| Uuid::try_parse_ascii(key).ok());
+        let line = serde_json::to_string(&(key, headers, record.payload.as_deref())).map_err(failed)?;
         self.locked().and_then(|mut log| writeln!(log, "{line}")).map_err(failed)
-    }
-
-    async fn trim(&self) -> Result<()> {
-        self.log.trim().await
     }
 
     /// The next one who opens it makes it anew.
