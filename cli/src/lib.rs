@@ -11,6 +11,7 @@
 mod commands;
 mod exit;
 mod logging;
+pub mod options;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

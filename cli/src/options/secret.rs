@@ -1,0 +1,56 @@
+//! Values that are never shown.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+
+use super::error::{OptionsError, OptionsErrorKind};
+
+/// A value that may be a secret: its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The secret in a file, without the line's end that editors leave behind it.
+    pub(crate) fn read(option: &str, path: &OsStr) -> Result<Self, OptionsError> {
+        let bytes = read(option, path)?;
+        let text = String::from_utf8(bytes).map_err(|_not_text| {
+            let problem = format!("`{}` is not UTF-8 text", Path::new(path).display());
+            OptionsError::invalid(option, problem, "write the secret into it, and nothing else")
+        })?;
+        let secret = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+        if secret.trim().is_empty() {
+            let problem = format!("`{}` is empty", Path::new(path).display());
+            return Err(OptionsError::missing(option, problem, "write the secret into it, and nothing else"));
+        }
+        Ok(Self(secret.to_owned()))
+    }
+}
+
+/// The bytes of a file that an option names.
+pub(crate) fn read(option: &str, path: &OsStr) -> Result<Vec<u8>, OptionsError> {
+    std::fs::read(path).map_err(|error| {
+        OptionsError::new(
+            OptionsErrorKind::Unreadable,
+            option,
+            format!("`{}` cannot be read: {error}", Path::new(path).display()),
+            "name a file that this user may read",
+        )
+    })
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
