@@ -5,13 +5,16 @@ use std::ffi::OsString;
 use backup_tracker::StartAt;
 use clap::{Args, ValueHint};
 
+use super::either::Either;
+use super::environment::Environment;
+use super::error::OptionsError;
 use super::given::{self, Word, Words};
 use super::secret::Secret;
 use super::words::{LoginType, ReadPolicy};
 
 /// How to reach Kafka, as whom, and as which group to read. A service that reads other topics, too, can use them for those.
 ///
-/// `--group` and `--read-policy` apply to every transport; the others are without effect unless the transport is Kafka.
+/// `--group` and `--read-policy` apply to every transport, the others to Kafka alone.
 #[derive(Args, Clone, Debug)]
 #[group(id = "backup-tracker-kafka-options")]
 #[command(next_help_heading = super::KAFKA)]
@@ -32,16 +35,15 @@ pub struct KafkaOptions {
     #[arg(id = "backup-tracker-group", long = "group", env = "CONSUMER_GROUP", value_name = "GROUP")]
     pub(super) group: Option<String>,
 
-    /// Where a group that has no position yet begins. Also with the transports other than Kafka.
+    /// Where a group that has no position yet begins [default: EARLIEST]. Also with the transports other than Kafka.
     #[arg(
         id = "backup-tracker-read-policy",
         long = "read-policy",
         value_name = "POLICY",
         value_enum,
-        ignore_case = true,
-        default_value_t = ReadPolicy::Earliest
+        ignore_case = true
     )]
-    pub(super) read_policy: ReadPolicy,
+    pub(super) read_policy: Option<ReadPolicy>,
 
     /// The user to sign in as (SASL).
     #[arg(
@@ -73,7 +75,7 @@ pub struct KafkaOptions {
     )]
     pub(super) password_file: Option<OsString>,
 
-    /// How to sign in. `sasl.mechanism` of the properties, or PLAIN, unless given. SCRAM needs a build with TLS.
+    /// How to sign in [default: PLAIN, unless the properties have `sasl.mechanism`]. SCRAM needs a build with TLS.
     #[arg(
         id = "backup-tracker-kafka-login-type",
         long = "kafka-login-type",
@@ -113,9 +115,22 @@ impl KafkaOptions {
         given::text(self.group.as_ref())
     }
 
-    /// Where a group begins that has no position yet.
+    /// Where a group begins that has no position yet: at the earliest event there is, unless the options say otherwise.
     #[must_use]
     pub fn start(&self) -> StartAt {
-        self.read_policy.into()
+        self.read_policy.map(StartAt::from).unwrap_or_default()
+    }
+
+    /// The password, from the option, the variable or the file.
+    pub(super) fn password(&self, environment: Environment<'_>) -> Result<Option<Secret>, OptionsError> {
+        let password = Either {
+            option: "--kafka-password",
+            variable: "KAFKA_PASSWORD",
+            value: self.password.as_ref(),
+            file_option: "--kafka-password-file",
+            file_variable: "KAFKA_PASSWORD_FILE",
+            file: self.password_file.as_ref(),
+        };
+        password.resolve(environment)
     }
 }

@@ -4,9 +4,10 @@ use backup_tracker::{
     BoxSink, BoxSource, PrimaryBackupTracker, PrimaryBuilder, SecondaryBackupTracker, SecondaryBuilder,
 };
 
+use super::blame::blame;
 use super::error::{OpenError, OptionsError};
 use super::format::Formatted;
-use super::transport::Transport;
+use super::transport::{Resolved, Transport};
 use super::{BackupTrackerOptions, KafkaOptions, environment};
 
 impl BackupTrackerOptions {
@@ -17,7 +18,11 @@ impl BackupTrackerOptions {
     ///
     /// [`OptionsError`].
     pub fn transport(&self, kafka: &KafkaOptions) -> Result<Transport, OptionsError> {
-        Transport::resolve(self, kafka, &environment::process)
+        Ok(self.resolve(kafka)?.transport)
+    }
+
+    fn resolve(&self, kafka: &KafkaOptions) -> Result<Resolved, OptionsError> {
+        Resolved::new(self, kafka, &environment::process)
     }
 
     /// A sink that is ready, and writes in [`wire_format`](Self::wire_format) unless its user chooses another one.
@@ -30,7 +35,7 @@ impl BackupTrackerOptions {
     ///
     /// [`OpenError`].
     pub async fn sink(&self, kafka: &KafkaOptions) -> Result<BoxSink, OpenError> {
-        let sink = self.transport(kafka)?.open_sink().await?;
+        let sink = self.transport(kafka)?.open_sink().await.map_err(blame)?;
         Ok(BoxSink::new(Formatted::new(sink, self.wire_format())))
     }
 
@@ -44,14 +49,15 @@ impl BackupTrackerOptions {
     ///
     /// [`OpenError`]; without a group, [`Missing`](super::OptionsErrorKind::Missing).
     pub async fn source(&self, kafka: &KafkaOptions) -> Result<BoxSource, OpenError> {
-        let group = kafka.group().ok_or_else(|| {
+        let Resolved { transport, group, start } = self.resolve(kafka)?;
+        let group = group.ok_or_else(|| {
             OptionsError::missing(
                 "--group",
                 "it is missing",
                 "give a name that this service alone reads with, or set CONSUMER_GROUP",
             )
         })?;
-        Ok(self.transport(kafka)?.open_source(group, kafka.start()).await?)
+        transport.open_source(&group, start).await.map_err(blame)
     }
 
     /// The primary of `application`, ready to announce.

@@ -33,14 +33,17 @@ impl Secret {
 
 /// The bytes of a file that an option names.
 pub(crate) fn read(option: &str, path: &OsStr) -> Result<Vec<u8>, OptionsError> {
-    std::fs::read(path).map_err(|error| {
-        OptionsError::new(
-            OptionsErrorKind::Unreadable,
-            option,
-            format!("`{}` cannot be read: {error}", Path::new(path).display()),
-            "name a file that this user may read",
-        )
-    })
+    std::fs::read(path).map_err(|error| unreadable(option, path, &error))
+}
+
+/// Makes sure that a file can be read that is read by others, later.
+pub(crate) fn check_readable(option: &str, path: &OsStr) -> Result<(), OptionsError> {
+    std::fs::File::open(path).map(drop).map_err(|error| unreadable(option, path, &error))
+}
+
+fn unreadable(option: &str, path: &OsStr, error: &std::io::Error) -> OptionsError {
+    let problem = format!("`{}` cannot be read: {error}", Path::new(path).display());
+    OptionsError::new(OptionsErrorKind::Unreadable, option, problem, "name a file that this user may read")
 }
 
 impl From<String> for Secret {

@@ -1,5 +1,7 @@
 //! The transport that the options describe.
 
+use std::ffi::{OsStr, OsString};
+
 use backup_tracker::{BoxSink, BoxSource, Result, StartAt};
 use backup_tracker_kafka::{CreateTopic, Kafka};
 use backup_tracker_nats::{CreateStream, Nats};
@@ -7,13 +9,17 @@ use backup_tracker_redis::Redis;
 
 use super::environment::Environment;
 use super::error::OptionsError;
-use super::given;
-use super::secret::Secret;
+use super::properties::ClientProperties;
+use super::secret::{check_readable, read};
 use super::tracker::DEFAULT_REPLICAS;
 use super::words::TransportName;
-use super::{BackupTrackerOptions, KafkaOptions};
+use super::{BackupTrackerOptions, KafkaOptions, given, url};
 
-const SERVERS: &str = "--bootstrap-server";
+const CREDENTIALS: &str = "--backup-credentials";
+const TLS_CA: &str = "--backup-tls-ca";
+const TLS_CERTIFICATE: &str = "--backup-tls-certificate";
+const TLS_KEY: &str = "--backup-tls-key";
+const REPLICAS: &str = "--create-topic-replicas";
 
 /// A transport, set up as the options say and not connected yet. What the options leave out can be set before it is opened.
 #[derive(Clone, Debug)]
@@ -27,37 +33,39 @@ pub enum Transport {
     Redis(Redis),
 }
 
-impl Transport {
-    pub(crate) fn resolve(
+/// A transport, and who reads from it.
+pub(super) struct Resolved {
+    pub(super) transport: Transport,
+    pub(super) group: Option<String>,
+    pub(super) start: StartAt,
+}
+
+impl Resolved {
+    pub(super) fn new(
         options: &BackupTrackerOptions,
         kafka: &KafkaOptions,
         environment: Environment<'_>,
     ) -> Result<Self, OptionsError> {
-        let _ = environment;
         options.check_contradictions()?;
-        let topic = options.topic();
-        Ok(match options.transport_name() {
-            TransportName::Kafka => Self::Kafka(kafka_of(options, kafka)?),
-            TransportName::Nats => {
-                let url = options.url()?;
-                let mut nats = Nats::new(url.reveal(), topic);
-                if options.create_topic {
-                    nats = nats.create_stream(CreateStream::new(usize::from(options.replicas())));
-                }
-                Self::Nats(Box::new(nats))
+        let group = kafka.group().map(str::to_owned);
+        let start = kafka.start();
+        let transport = match options.transport_name() {
+            TransportName::Kafka => {
+                let client = ClientProperties::resolve(kafka, environment)?;
+                let transport = Transport::Kafka(options.kafka(kafka, &client)?);
+                let group = group.or(client.group);
+                let start = kafka.read_policy.map(StartAt::from).or(client.start).unwrap_or_default();
+                return Ok(Self { transport, group, start });
             }
-            TransportName::Redis => {
-                let url = options.url()?;
-                let mut redis = Redis::new(url.reveal(), topic);
-                if options.create_topic {
-                    redis = redis.create_stream();
-                }
-                Self::Redis(redis)
-            }
-        })
+            TransportName::Nats => Transport::Nats(Box::new(options.nats(environment)?)),
+            TransportName::Redis => Transport::Redis(options.redis(environment)?),
+        };
+        Ok(Self { transport, group, start })
     }
+}
 
-    pub(crate) async fn open_sink(&self) -> Result<BoxSink> {
+impl Transport {
+    pub(super) async fn open_sink(&self) -> Result<BoxSink> {
         Ok(match self {
             Self::Kafka(kafka) => BoxSink::new(kafka.sink().open().await?),
             Self::Nats(nats) => BoxSink::new(nats.sink().open().await?),
@@ -65,7 +73,7 @@ impl Transport {
         })
     }
 
-    pub(crate) async fn open_source(&self, group: &str, start: StartAt) -> Result<BoxSource> {
+    pub(super) async fn open_source(&self, group: &str, start: StartAt) -> Result<BoxSource> {
         Ok(match self {
             Self::Kafka(kafka) => BoxSource::new(kafka.source(group).start(start).open().await?),
             Self::Nats(nats) => BoxSource::new(nats.source(group).start(start).open().await?),
@@ -74,35 +82,144 @@ impl Transport {
     }
 }
 
-fn kafka_of(options: &BackupTrackerOptions, kafka: &KafkaOptions) -> Result<Kafka, OptionsError> {
-    let servers = given::text(options.bootstrap_servers.as_ref())
-        .or_else(|| kafka.bootstrap_servers())
-        .ok_or_else(|| {
-            OptionsError::missing(
-                SERVERS,
-                "it is missing",
-                "give Kafka's host:port, or set BOOTSTRAP_SERVERS",
-            )
-        })?;
-    let mut topic = Kafka::new(servers, options.topic());
-    if options.create_topic {
-        topic = topic.create_topic(CreateTopic::new(1, u16::from(options.replicas())));
-    }
-    Ok(topic)
-}
-
 impl BackupTrackerOptions {
     fn replicas(&self) -> u8 {
         self.replicas.unwrap_or(DEFAULT_REPLICAS)
     }
 
+    /// The options about TLS and signing in that are given, for transports other than Kafka.
+    fn beside_the_url(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
+        [
+            (CREDENTIALS, &self.credentials),
+            (TLS_CA, &self.tls_ca),
+            (TLS_CERTIFICATE, &self.tls_certificate),
+            (TLS_KEY, &self.tls_key),
+        ]
+        .into_iter()
+        .filter_map(|(option, path): (_, &Option<OsString>)| Some((option, given::path(path.as_ref())?)))
+    }
+
+    fn uses_tls_options(&self) -> Option<&'static str> {
+        self.beside_the_url().map(|(option, _)| option).find(|option| *option != CREDENTIALS)
+    }
+
     fn check_contradictions(&self) -> Result<(), OptionsError> {
+        let transport = self.transport_name();
+        let against = |option: &str, mend: &str| {
+            let problem = format!("it does not go with --transport {}", transport.as_str());
+            Err(OptionsError::contradiction(option, problem, mend))
+        };
+        if transport == TransportName::Kafka {
+            let url = self.url.as_ref().is_some_and(|url| !url.reveal().trim().is_empty());
+            let file = given::path(self.url_file.as_ref()).is_some();
+            if let Some(option) =
+                [(url, "--url"), (file, "--url-file")].iter().find_map(|(is, option)| is.then_some(option))
+            {
+                return against(option, "give --bootstrap-server instead, or --transport nats or redis");
+            }
+            if let Some((option, _)) = self.beside_the_url().next() {
+                return against(
+                    option,
+                    "give --kafka-user or --kafka-property ssl.ca.location=FILE and the like instead",
+                );
+            }
+        } else if given::text(self.bootstrap_servers.as_ref()).is_some() {
+            return against("--backup-bootstrap-server", "give --url instead, or --transport kafka");
+        }
+        if transport == TransportName::Redis {
+            if given::path(self.credentials.as_ref()).is_some() {
+                return against(CREDENTIALS, "put user and password into the URL, in --url-file");
+            }
+            if self.replicas.is_some() {
+                return against(
+                    REPLICAS,
+                    "leave it out; the server's own settings say where its data are kept",
+                );
+            }
+        }
+        if self.replicas.is_some() && !self.create_topic {
+            return Err(OptionsError::contradiction(
+                REPLICAS,
+                "no topic is to be created",
+                "give --create-topic, too, or leave it out",
+            ));
+        }
+        let has = |path: &Option<OsString>| given::path(path.as_ref()).is_some();
+        if has(&self.tls_certificate) != has(&self.tls_key) {
+            let (present, missing) =
+                if has(&self.tls_key) { (TLS_KEY, TLS_CERTIFICATE) } else { (TLS_CERTIFICATE, TLS_KEY) };
+            let mend = format!("give {missing}, too");
+            return Err(OptionsError::missing(present, "a certificate and its key belong together", mend));
+        }
         Ok(())
     }
 
-    fn url(&self) -> Result<Secret, OptionsError> {
-        self.url
-            .clone()
-            .ok_or_else(|| OptionsError::missing("--url", "it is missing", "give the server's address"))
+    fn kafka(&self, kafka: &KafkaOptions, client: &ClientProperties) -> Result<Kafka, OptionsError> {
+        let servers = given::text(self.bootstrap_servers.as_ref())
+            .or_else(|| kafka.bootstrap_servers())
+            .or(client.bootstrap_servers.as_deref())
+            .ok_or_else(|| {
+                let mend = "give Kafka's host:port, or set BOOTSTRAP_SERVERS";
+                OptionsError::missing("--bootstrap-server", "it is missing", mend)
+            })?;
+        let mut topic = Kafka::new(servers, self.topic());
+        for (name, value) in &client.properties {
+            topic = topic.property(name, value);
+        }
+        if self.create_topic {
+            topic = topic.create_topic(CreateTopic::new(1, u16::from(self.replicas())));
+        }
+        Ok(topic)
+    }
+
+    fn nats(&self, environment: Environment<'_>) -> Result<Nats, OptionsError> {
+        let url = self.url(&url::NATS, environment)?;
+        for (option, path) in self.beside_the_url() {
+            check_readable(option, path)?;
+        }
+        let mut nats = Nats::new(url.reveal(), self.topic());
+        if let Some(path) = given::path(self.credentials.as_ref()) {
+            nats = nats.credentials_file(path);
+        }
+        if self.uses_tls_options().is_some() {
+            nats = nats.require_tls();
+        }
+        if let Some(path) = given::path(self.tls_ca.as_ref()) {
+            nats = nats.root_certificates(path);
+        }
+        if let (Some(certificate), Some(key)) =
+            (given::path(self.tls_certificate.as_ref()), given::path(self.tls_key.as_ref()))
+        {
+            nats = nats.client_certificate(certificate, key);
+        }
+        if self.create_topic {
+            nats = nats.create_stream(CreateStream::new(usize::from(self.replicas())));
+        }
+        Ok(nats)
+    }
+
+    fn redis(&self, environment: Environment<'_>) -> Result<Redis, OptionsError> {
+        let url = self.url(&url::REDIS, environment)?;
+        let encrypted =
+            ["rediss:", "valkeys:"].iter().any(|scheme| url.reveal().to_lowercase().starts_with(scheme));
+        if let Some(option) = self.uses_tls_options()
+            && !encrypted
+        {
+            let problem = "the URL is one without TLS";
+            return Err(OptionsError::contradiction(option, problem, "write rediss:// in --url"));
+        }
+        let mut redis = Redis::new(url.reveal(), self.topic());
+        if let Some(path) = given::path(self.tls_ca.as_ref()) {
+            redis = redis.ca_certificates(read(TLS_CA, path)?);
+        }
+        if let (Some(certificate), Some(key)) =
+            (given::path(self.tls_certificate.as_ref()), given::path(self.tls_key.as_ref()))
+        {
+            redis = redis.client_certificate(read(TLS_CERTIFICATE, certificate)?, read(TLS_KEY, key)?);
+        }
+        if self.create_topic {
+            redis = redis.create_stream();
+        }
+        Ok(redis)
     }
 }
