@@ -17,11 +17,11 @@ use super::words::{LoginType, ReadPolicy};
 /// `--group` and `--read-policy` apply to every transport, the others to Kafka alone.
 #[derive(Args, Clone, Debug)]
 #[group(id = "backup-tracker-kafka-options")]
-#[command(next_help_heading = super::KAFKA)]
 pub struct KafkaOptions {
     /// Kafka's bootstrap servers, `host:port`, separated by commas.
     #[arg(
         id = "backup-tracker-bootstrap-server",
+        help_heading = super::KAFKA,
         long = "bootstrap-server",
         visible_alias = "bootstrap-servers",
         env = "BOOTSTRAP_SERVERS",
@@ -32,12 +32,14 @@ pub struct KafkaOptions {
 
     /// The group whose position is read and moved. Each secondary has one of its own, which nothing else uses; the replicas of
     /// one service share it. Also with the transports other than Kafka.
-    #[arg(id = "backup-tracker-group", long = "group", env = "CONSUMER_GROUP", value_name = "GROUP")]
+    #[arg(id = "backup-tracker-group",
+        help_heading = super::KAFKA, long = "group", env = "CONSUMER_GROUP", value_name = "GROUP")]
     pub(super) group: Option<String>,
 
     /// Where a group that has no position yet begins [default: EARLIEST]. Also with the transports other than Kafka.
     #[arg(
         id = "backup-tracker-read-policy",
+        help_heading = super::KAFKA,
         long = "read-policy",
         value_name = "POLICY",
         value_enum,
@@ -48,6 +50,7 @@ pub struct KafkaOptions {
     /// The user to sign in as (SASL).
     #[arg(
         id = "backup-tracker-kafka-user",
+        help_heading = super::KAFKA,
         long = "kafka-user",
         visible_alias = "kafka-username",
         env = "KAFKA_USER",
@@ -58,6 +61,7 @@ pub struct KafkaOptions {
     /// The user's password. Every user of the machine sees a command line: prefer the variable, or the file.
     #[arg(
         id = "backup-tracker-kafka-password",
+        help_heading = super::KAFKA,
         long = "kafka-password",
         env = "KAFKA_PASSWORD",
         hide_env_values = true,
@@ -68,6 +72,7 @@ pub struct KafkaOptions {
     /// A file that holds the user's password, and nothing else.
     #[arg(
         id = "backup-tracker-kafka-password-file",
+        help_heading = super::KAFKA,
         long = "kafka-password-file",
         env = "KAFKA_PASSWORD_FILE",
         value_name = "FILE",
@@ -78,6 +83,7 @@ pub struct KafkaOptions {
     /// How to sign in [default: PLAIN, unless the properties have `sasl.mechanism`]. SCRAM needs a build with TLS.
     #[arg(
         id = "backup-tracker-kafka-login-type",
+        help_heading = super::KAFKA,
         long = "kafka-login-type",
         env = "KAFKA_LOGIN_TYPE",
         value_name = "TYPE",
@@ -90,6 +96,7 @@ pub struct KafkaOptions {
     /// KAFKA_PROPERTIES_FILE is read where KAFKA_CONFIG_FILE_PATH is not set.
     #[arg(
         id = "backup-tracker-kafka-properties",
+        help_heading = super::KAFKA,
         long = "kafka-properties",
         env = "KAFKA_CONFIG_FILE_PATH",
         value_name = "FILE",
@@ -98,7 +105,8 @@ pub struct KafkaOptions {
     pub(super) properties_file: Option<OsString>,
 
     /// One client property; it wins over the file. May be repeated.
-    #[arg(id = "backup-tracker-kafka-property", long = "kafka-property", value_name = "NAME=VALUE")]
+    #[arg(id = "backup-tracker-kafka-property",
+        help_heading = super::KAFKA, long = "kafka-property", value_name = "NAME=VALUE")]
     pub(super) properties: Vec<Secret>,
 }
 

@@ -17,11 +17,11 @@ pub const DEFAULT_REPLICAS: u8 = 3;
 /// Where announcements are, and in which form.
 #[derive(Args, Clone, Debug)]
 #[group(id = "backup-tracker-options")]
-#[command(next_help_heading = super::BACKUPS)]
 pub struct BackupTrackerOptions {
     /// What carries the announcements [default: kafka].
     #[arg(
         id = "backup-tracker-transport",
+        help_heading = super::BACKUPS,
         long = "transport",
         env = "BACKUP_TRANSPORT",
         value_name = "TRANSPORT",
@@ -33,6 +33,7 @@ pub struct BackupTrackerOptions {
     /// Kafka's bootstrap servers for the announcements, where they are not those of --bootstrap-server and BOOTSTRAP_SERVERS.
     #[arg(
         id = "backup-tracker-backup-bootstrap-server",
+        help_heading = super::BACKUPS,
         long = "backup-bootstrap-server",
         visible_alias = "backup-bootstrap-servers",
         value_name = "SERVERS",
@@ -43,6 +44,7 @@ pub struct BackupTrackerOptions {
     /// The topic of the announcements; the beginning of a subject on NATS, a stream's key on Redis.
     #[arg(
         id = "backup-tracker-backup-topic",
+        help_heading = super::BACKUPS,
         long = "backup-topic",
         env = "BACKUP_TOPIC",
         default_value = DEFAULT_TOPIC,
@@ -54,6 +56,7 @@ pub struct BackupTrackerOptions {
     /// rediss://…. User and password may be in it: prefer the variable or the file then.
     #[arg(
         id = "backup-tracker-url",
+        help_heading = super::BACKUPS,
         long = "url",
         env = "BACKUP_URL",
         hide_env_values = true,
@@ -65,6 +68,7 @@ pub struct BackupTrackerOptions {
     /// A file that holds the URL, and nothing else.
     #[arg(
         id = "backup-tracker-url-file",
+        help_heading = super::BACKUPS,
         long = "url-file",
         env = "BACKUP_URL_FILE",
         value_name = "FILE",
@@ -75,6 +79,7 @@ pub struct BackupTrackerOptions {
     /// A credentials file (.creds) to sign in to NATS with.
     #[arg(
         id = "backup-tracker-backup-credentials",
+        help_heading = super::BACKUPS,
         long = "backup-credentials",
         env = "BACKUP_CREDENTIALS",
         value_name = "FILE",
@@ -85,6 +90,7 @@ pub struct BackupTrackerOptions {
     /// A PEM file with the authorities to check the certificates of NATS or Redis against.
     #[arg(
         id = "backup-tracker-backup-tls-ca",
+        help_heading = super::BACKUPS,
         long = "backup-tls-ca",
         env = "BACKUP_TLS_CA",
         value_name = "FILE",
@@ -95,6 +101,7 @@ pub struct BackupTrackerOptions {
     /// A PEM file with the certificate to show to NATS or Redis.
     #[arg(
         id = "backup-tracker-backup-tls-certificate",
+        help_heading = super::BACKUPS,
         long = "backup-tls-certificate",
         env = "BACKUP_TLS_CERTIFICATE",
         value_name = "FILE",
@@ -105,6 +112,7 @@ pub struct BackupTrackerOptions {
     /// A PEM file with the certificate's private key.
     #[arg(
         id = "backup-tracker-backup-tls-key",
+        help_heading = super::BACKUPS,
         long = "backup-tls-key",
         env = "BACKUP_TLS_KEY",
         value_name = "FILE",
@@ -115,6 +123,7 @@ pub struct BackupTrackerOptions {
     /// How announcements are written; all forms are read [default: backup-json with kafka, else cbor].
     #[arg(
         id = "backup-tracker-wire-format",
+        help_heading = super::BACKUPS,
         long = "wire-format",
         env = "BACKUP_WIRE_FORMAT",
         value_name = "FORMAT",
@@ -124,12 +133,14 @@ pub struct BackupTrackerOptions {
     pub(super) wire_format: Option<Word<Format>>,
 
     /// Create the topic (on NATS and Redis the stream) when it does not exist.
-    #[arg(id = "backup-tracker-create-topic", long = "create-topic")]
+    #[arg(id = "backup-tracker-create-topic",
+        help_heading = super::BACKUPS, long = "create-topic")]
     pub(super) create_topic: bool,
 
     /// On how many servers of Kafka or NATS a topic is kept that --create-topic makes [default: 3].
     #[arg(
         id = "backup-tracker-create-topic-replicas",
+        help_heading = super::BACKUPS,
         long = "create-topic-replicas",
         value_name = "COUNT",
         value_parser = clap::value_parser!(u8).range(1..)

@@ -43,6 +43,22 @@ impl ClientProperties {
         options: &KafkaOptions,
         environment: Environment<'_>,
     ) -> Result<Self, OptionsError> {
+        let Layers(mut properties) = Layers::merge(options, environment)?;
+        client::check(&properties)?;
+        let mut take = |name: &str| properties.remove(name).filter(|found| !found.value.trim().is_empty());
+        let bootstrap_servers = take("bootstrap.servers").map(|found| found.value);
+        let group = take("group.id").map(|found| found.value);
+        let start = take("auto.offset.reset").map(|found| start(&found)).transpose()?;
+        let properties = properties.into_iter().map(|(name, found)| (name, found.value)).collect();
+        Ok(Self { properties, bootstrap_servers, group, start })
+    }
+}
+
+/// File, properties and options, one upon the other, with librdkafka's names.
+struct Layers(Properties);
+
+impl Layers {
+    fn merge(options: &KafkaOptions, environment: Environment<'_>) -> Result<Self, OptionsError> {
         let mut properties = Properties::new();
         if let Some(path) = properties_file(options, environment) {
             read_file(&path, &mut properties)?;
@@ -62,13 +78,7 @@ impl ClientProperties {
                 kind: options.login_type.and_then(|word| word.0),
             },
         )?;
-        client::check(&properties)?;
-        let mut take = |name: &str| properties.remove(name).filter(|found| !found.value.trim().is_empty());
-        let bootstrap_servers = take("bootstrap.servers").map(|found| found.value);
-        let group = take("group.id").map(|found| found.value);
-        let start = take("auto.offset.reset").map(|found| start(&found)).transpose()?;
-        let properties = properties.into_iter().map(|(name, found)| (name, found.value)).collect();
-        Ok(Self { properties, bootstrap_servers, group, start })
+        Ok(Self(properties))
     }
 }
 
