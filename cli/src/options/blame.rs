@@ -61,3 +61,54 @@ fn is_about_replicas(error: &Error) -> bool {
         [ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED, ErrorCode::CLUSTER_NO_PEERS].contains(&cause.error_code())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn option_of(error: Error) -> String {
+        match blame(error) {
+            OpenError::Options(error) => error.option().to_owned(),
+            OpenError::Broker(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_setting_is_named_by_its_option() {
+        for (setting, option) in [
+            ("bootstrap servers", "--bootstrap-server"),
+            ("topic", "--backup-topic"),
+            ("group", "--group"),
+            ("servers", "--url"),
+            ("url", "--url"),
+            ("ssl.ca.location", "--kafka-property ssl.ca.location"),
+        ] {
+            assert_eq!(option_of(Error::config(setting, "it is wrong")), option);
+        }
+    }
+
+    #[test]
+    fn too_many_copies_are_blamed_on_their_option() {
+        for cause in [
+            KafkaError::Global(RDKafkaErrorCode::InvalidReplicationFactor),
+            KafkaError::AdminOp(RDKafkaErrorCode::InvalidReplicationFactor),
+        ] {
+            let error = Error::new(ErrorKind::Config, "create the topic", "no").with_source(cause);
+            assert_eq!(option_of(error), "--create-topic-replicas");
+        }
+    }
+
+    #[test]
+    fn what_is_the_brokers_stays_the_brokers() {
+        for error in [
+            Error::new(ErrorKind::Unavailable, "open the sink", "topic: nobody answers"),
+            Error::new(ErrorKind::Config, "open the sink", "the group has members that subscribe"),
+            Error::config("runtime", "build the tracker inside a Tokio runtime"),
+            Error::new(ErrorKind::Denied, "open", "no")
+                .with_source(KafkaError::Global(RDKafkaErrorCode::TopicAuthorizationFailed)),
+        ] {
+            let kind = error.kind();
+            assert!(matches!(blame(error), OpenError::Broker(error) if error.kind() == kind));
+        }
+    }
+}

@@ -32,8 +32,13 @@ pub struct KafkaOptions {
 
     /// The group whose position is read and moved. Each secondary has one of its own, which nothing else uses; the replicas of
     /// one service share it. Also with the transports other than Kafka.
-    #[arg(id = "backup-tracker-group",
-        help_heading = super::KAFKA, long = "group", env = "CONSUMER_GROUP", value_name = "GROUP")]
+    #[arg(
+        id = "backup-tracker-group",
+        help_heading = super::KAFKA,
+        long = "group",
+        env = "CONSUMER_GROUP",
+        value_name = "GROUP"
+    )]
     pub(super) group: Option<String>,
 
     /// Where a group that has no position yet begins [default: EARLIEST]. Also with the transports other than Kafka.
@@ -105,8 +110,12 @@ pub struct KafkaOptions {
     pub(super) properties_file: Option<OsString>,
 
     /// One client property; it wins over the file. May be repeated.
-    #[arg(id = "backup-tracker-kafka-property",
-        help_heading = super::KAFKA, long = "kafka-property", value_name = "NAME=VALUE")]
+    #[arg(
+        id = "backup-tracker-kafka-property",
+        help_heading = super::KAFKA,
+        long = "kafka-property",
+        value_name = "NAME=VALUE"
+    )]
     pub(super) properties: Vec<Secret>,
 }
 

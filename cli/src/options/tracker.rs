@@ -133,8 +133,7 @@ pub struct BackupTrackerOptions {
     pub(super) wire_format: Option<Word<Format>>,
 
     /// Create the topic (on NATS and Redis the stream) when it does not exist.
-    #[arg(id = "backup-tracker-create-topic",
-        help_heading = super::BACKUPS, long = "create-topic")]
+    #[arg(id = "backup-tracker-create-topic", help_heading = super::BACKUPS, long = "create-topic")]
     pub(super) create_topic: bool,
 
     /// On how many servers of Kafka or NATS a topic is kept that --create-topic makes [default: 3].
