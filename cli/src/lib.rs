@@ -1,4 +1,6 @@
-//! The program `backup-tracker`: what it understands, and what it exits with.
+//! The program `backup-tracker`, and [`options`]: groups of options that give any `clap` command a tracker.
+//!
+//! The program exits with
 //!
 //! | exit status | meaning |
 //! |---|---|
@@ -94,6 +96,11 @@ fn run(command: Command, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct FrontPage;
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod tests {

@@ -124,6 +124,8 @@ mod url;
 mod words;
 
 pub use application::ApplicationOption;
+/// The version of `clap` that the groups are for.
+pub use clap;
 pub use error::{OpenError, OptionsError, OptionsErrorKind};
 pub use kafka::KafkaOptions;
 pub use tracker::{BackupTrackerOptions, DEFAULT_REPLICAS, DEFAULT_TOPIC};
