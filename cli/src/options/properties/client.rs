@@ -24,22 +24,23 @@ fn check_one(name: &str, property: &Property) -> Result<(), OptionsError> {
     }
     let mut config = ClientConfig::new();
     config.set(name, &property.value);
-    match config.create_native_config() {
-        Ok(_) => Ok(()),
-        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => Err(OptionsError::new(
-            OptionsErrorKind::Invalid,
+    config.create_native_config().map(drop).map_err(|cause| refusal(name, property, cause))
+}
+
+/// Why librdkafka does not take a property. Its own words may repeat the value.
+fn refusal(name: &str, property: &Property, cause: KafkaError) -> OptionsError {
+    let option = property.origin.option(name);
+    let mend = "see librdkafka's CONFIGURATION.md for what it may be";
+    match cause {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..) => OptionsError::invalid(
             option,
             "librdkafka knows no such property",
             "remove it, or look for the right name in librdkafka's CONFIGURATION.md",
-        )),
-        Err(KafkaError::ClientConfig(_, why, ..)) if !SECRET.iter().any(|part| name.contains(part)) => {
-            Err(OptionsError::invalid(option, why, "see librdkafka's CONFIGURATION.md for what it may be"))
+        ),
+        KafkaError::ClientConfig(_, why, ..) if !SECRET.iter().any(|part| name.contains(part)) => {
+            OptionsError::invalid(option, why, mend)
         }
-        Err(_secret) => Err(OptionsError::invalid(
-            option,
-            "librdkafka does not accept the value",
-            "see librdkafka's CONFIGURATION.md for what it may be",
-        )),
+        _ => OptionsError::invalid(option, "librdkafka does not accept the value", mend),
     }
 }
 
@@ -89,4 +90,30 @@ fn check_features(properties: &Properties, features: &str) -> Result<(), Options
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn librdkafkas_words_are_passed_on_unless_they_may_hold_a_secret() {
+        let said = |name: &str| {
+            let property = Property { value: "hunter2".into(), origin: Origin::Option };
+            let cause = KafkaError::ClientConfig(
+                RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+                "cannot parse hunter2".into(),
+                name.into(),
+                "hunter2".into(),
+            );
+            refusal(name, &property, cause).to_string()
+        };
+        assert!(said("client.rack").contains("cannot parse hunter2"));
+        for name in
+            ["sasl.password", "ssl.key.pem", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"]
+        {
+            assert!(said(name).starts_with(&format!("--kafka-property {name}: ")));
+            assert!(!said(name).contains("hunter2"));
+        }
+    }
 }
