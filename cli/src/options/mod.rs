@@ -65,6 +65,7 @@
 //!
 //! `--backup-bootstrap-server` is for announcements alone, and wins over `--bootstrap-server` and its variable. With NATS and Redis,
 //! Kafka's options are without effect, apart from `--group` and `--read-policy`: a service may read other things from Kafka.
+//! A URL with Kafka is an error, also one from its variable: somebody forgot `--transport`.
 //!
 //! # Client properties of Kafka
 //!
