@@ -245,6 +245,25 @@ fn a_log_that_was_put_back_from_an_older_copy_is_lost_once() {
 }
 
 #[test]
+fn a_position_in_a_later_life_of_the_log_counts_more_than_one_in_an_earlier_life() {
+    let directory = tempdir().unwrap();
+    run(async {
+        let log = FileLog::open(directory.path()).unwrap();
+        for life in 0..10 {
+            let mut source = log.source("g", StartAt::Earliest).await.unwrap();
+            log.clone().send(&event("shop", life, 1)).await.unwrap();
+            if life > 0 {
+                assert_eq!(source.next().await.unwrap_err().kind(), ErrorKind::Lost, "life {life}");
+            }
+            assert_eq!(told(&next(&mut source).await), ("shop".to_owned(), life));
+            source.commit().await.unwrap();
+            assert!(log.source("g", StartAt::Earliest).await.unwrap().resumed(), "life {life}");
+            std::fs::remove_file(directory.path().join("log")).unwrap();
+        }
+    });
+}
+
+#[test]
 fn names_that_are_blank_are_refused_and_names_that_are_paths_are_names() {
     let directory = tempdir().unwrap();
     assert_eq!(FileLog::open(" ").unwrap_err().kind(), ErrorKind::Config);
