@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::metrics::Waiters;
+
 /// A gate around pieces of work: open while work may begin, shut while it may not.
 ///
 /// Take a [`Permit`] around each piece of work. While the gate is shut, [`enter`](Self::enter) waits; when it is shut and no
@@ -38,6 +40,7 @@ struct Inner {
     shards: Box<[Shard]>,
     /// The gate has opened or shut, or a permit has come back while it was shut.
     changed: Notify,
+    waiters: Waiters,
 }
 
 /// A counter of permits on a cache line of its own, so that threads do not fight over one.
@@ -64,11 +67,16 @@ impl WorkGate {
     /// An open gate.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_waiters(Waiters::uncounted())
+    }
+
+    pub(crate) fn with_waiters(waiters: Waiters) -> Self {
         let shards = std::thread::available_parallelism().map_or(4, usize::from).next_power_of_two();
         Self(Arc::new(Inner {
             turns: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Shard(AtomicUsize::new(0))).collect(),
             changed: Notify::new(),
+            waiters,
         }))
     }
 
@@ -152,6 +160,10 @@ impl WorkGate {
     ///
     /// Cancel safe.
     pub async fn opened(&self) {
+        if self.is_open() {
+            return;
+        }
+        let _waiting = self.0.waiters.one();
         self.until(Self::is_open).await;
     }
 

@@ -47,6 +47,7 @@
 //! | be called | [`Listener`], [`Change`] |
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
 //! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), [`transport`], `backup-tracker-conformance` |
+//! | know at 3 a.m. what it does | [`metrics`], an optional feature |
 //! | speak to services in other languages | [`wire`] |
 //!
 //! # The contract of the trackers
@@ -90,6 +91,7 @@ mod event;
 mod gate;
 mod health;
 pub mod listener;
+pub mod metrics;
 mod protocol;
 mod retry;
 mod sink;

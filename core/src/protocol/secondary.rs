@@ -16,8 +16,8 @@ use crate::wire::{DecodeError, Decoded};
 /// attempt closely, and this is months of backups.
 pub(crate) const REMEMBERED_IDS: usize = 4096;
 
-/// How long a source may be silent before a secondary that is not synced asks again what remains: the count at opening may
-/// have been too high (gaps in the log).
+/// How long a source may be silent before a secondary asks again what remains, if it counted anything: the count may have
+/// been too high (gaps in the log).
 const RECOUNT_AFTER: Duration = Duration::from_millis(200);
 
 /// Whether the position moves before or after the listeners of a step to Ready (T2).
@@ -108,6 +108,8 @@ pub(crate) struct Secondary {
     /// How many records stood in the log at opening and were not returned yet; `None` until counted.
     outstanding: Option<u64>,
     synced: bool,
+    /// What the source counted last, less what came since; may be too high until it is counted again.
+    backlog: u64,
     remembered: Remembered,
     uncommitted: bool,
     last_commit: Duration,
@@ -126,6 +128,7 @@ impl Secondary {
             lost: false,
             outstanding: None,
             synced: false,
+            backlog: 0,
             remembered: Remembered::default(),
             uncommitted: false,
             last_commit: Duration::ZERO,
@@ -144,10 +147,20 @@ impl Secondary {
         }
     }
 
+    /// How many records the log holds that have not come yet, as far as known.
+    pub(crate) const fn backlog(&self) -> u64 {
+        self.backlog
+    }
+
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let recount = (!self.synced).then(|| self.last_activity + RECOUNT_AFTER);
+        let recount = self.counts_again().then(|| self.last_activity + RECOUNT_AFTER);
         [recount, self.commit_due()].into_iter().flatten().min()
+    }
+
+    /// An old count is not left standing.
+    const fn counts_again(&self) -> bool {
+        !self.synced || self.backlog > 0
     }
 
     fn commit_due(&self) -> Option<Duration> {
@@ -175,6 +188,7 @@ impl Secondary {
     ) {
         let replay = self.outstanding.is_none_or(|outstanding| outstanding > 0);
         self.outstanding = self.outstanding.map(|outstanding| outstanding.saturating_sub(1));
+        self.backlog = self.backlog.saturating_sub(1);
         self.last_activity = now;
         self.uncommitted = true;
         match self.understand(decoded) {
@@ -256,6 +270,7 @@ impl Secondary {
     /// Both the old count, less what came since, and the new one may be too high, but neither is too low.
     fn count(&mut self, remaining: u64, effects: &mut Vec<Effect>) {
         self.outstanding = Some(self.outstanding.map_or(remaining, |old| old.min(remaining)));
+        self.backlog = remaining;
         self.sync_if_done(effects);
     }
 
@@ -268,7 +283,7 @@ impl Secondary {
 
     fn tick(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         self.commit_if_due(now, effects);
-        if !self.synced && now >= self.last_activity + RECOUNT_AFTER {
+        if self.counts_again() && now >= self.last_activity + RECOUNT_AFTER {
             self.last_activity = now;
             effects.push(Effect::CountRemaining);
         }

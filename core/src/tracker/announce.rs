@@ -12,6 +12,7 @@ use super::board::Board;
 use super::dispatch::{Dispatcher, Done};
 use crate::error::{Error, Result};
 use crate::listener::Change;
+use crate::metrics::AnnouncerMetrics;
 use crate::protocol::primary::{Command, Effect, Input, Primary};
 use crate::retry::{RetryPolicy, Waits};
 use crate::sink::Sink;
@@ -32,6 +33,7 @@ pub(super) struct Announcer<S> {
     pub(super) retry: RetryPolicy,
     pub(super) board: Arc<Board>,
     pub(super) dispatcher: Dispatcher,
+    pub(super) metrics: AnnouncerMetrics,
 }
 
 /// Ends the board however the driver ends, also with its runtime.
@@ -74,6 +76,7 @@ impl<S: Sink> Announcer<S> {
         };
         requests.close();
         let result = self.end().await;
+        self.metrics.owes(false);
         if let Some(reply) = close {
             // The closer may have gone.
             drop(reply.send(result));
@@ -144,6 +147,7 @@ impl<S: Sink> Announcer<S> {
                 }
             };
             effects.extend(self.machine.handle(next));
+            self.metrics.owes(self.machine.owes().is_some());
         }
     }
 
@@ -154,10 +158,12 @@ impl<S: Sink> Announcer<S> {
         }
         match self.sink.send(&event).await {
             Ok(()) => {
+                self.metrics.sent(transition);
                 self.board.healthy();
                 Input::Accepted
             }
             Err(error) => {
+                self.metrics.send_failed(&error);
                 self.board.troubled(error.clone());
                 Input::Failed(error)
             }
@@ -167,6 +173,7 @@ impl<S: Sink> Announcer<S> {
     fn apply(&self, transition: BackupTransition) -> Done {
         info!(id = %transition.id, from = %transition.from, to = %transition.to, "announced");
         let state = transition.to;
+        self.board.stepped(&transition, false);
         self.board.publish(state, Some(transition.clone()), true, !state.is_operation());
         self.dispatcher.notify(Change { transition, replay: false, missed: false })
     }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
+use crate::metrics::{BoardMetrics, Series, Waiters};
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 
@@ -16,6 +17,7 @@ pub(super) struct Board {
     states: watch::Sender<BackupState>,
     status: watch::Sender<Status>,
     gate: WorkGate,
+    metrics: BoardMetrics,
 }
 
 #[derive(Clone, Debug)]
@@ -27,14 +29,17 @@ pub(super) struct Status {
 }
 
 impl Board {
-    pub(super) fn new(state: BackupState, synced: bool, gate_open: bool) -> Self {
-        let gate = WorkGate::new();
+    pub(super) fn new(state: BackupState, synced: bool, gate_open: bool, series: &Series) -> Self {
+        let gate = WorkGate::with_waiters(Waiters::new(series));
         gate.turn(gate_open);
+        let metrics = BoardMetrics::new(series);
+        metrics.in_state(state);
         Self {
             state: AtomicU8::new(state as u8),
             states: watch::Sender::new(state),
             status: watch::Sender::new(Status { last: None, synced, health: Health::Healthy, ended: None }),
             gate,
+            metrics,
         }
     }
 
@@ -84,33 +89,40 @@ impl Board {
             status.last = last;
             status.synced = synced;
         });
+        self.metrics.in_state(state);
         self.states.send_replace(state);
     }
 
+    /// For the metrics only; the step shows by [`publish`](Self::publish).
+    pub(super) fn stepped(&self, transition: &BackupTransition, missed: bool) {
+        self.metrics.stepped(transition, missed);
+    }
+
     pub(super) fn troubled(&self, error: Error) {
+        self.metrics.in_trouble();
         self.status.send_modify(|status| status.health = status.health.troubled(error));
     }
 
     pub(super) fn healthy(&self) {
-        self.status.send_if_modified(|status| {
-            let changed = !status.health.is_healthy();
-            status.health = Health::Healthy;
-            changed
-        });
+        if self.status.borrow().health.is_healthy() {
+            return;
+        }
+        self.metrics.recovered();
+        self.status.send_modify(|status| status.health = Health::Healthy);
     }
 
-    /// The first end is the one that counts.
+    /// The first end is the one that counts. Called by one task only.
     pub(super) fn end(&self, result: Result<()>) {
-        self.status.send_if_modified(|status| {
-            if status.ended.is_some() {
-                return false;
-            }
+        if self.status.borrow().ended.is_some() {
+            return;
+        }
+        self.metrics.ended(&result);
+        self.status.send_modify(|status| {
             status.health = match &result {
                 Ok(()) => Health::Closed,
                 Err(error) => Health::Failed { error: error.clone() },
             };
             status.ended = Some(result);
-            true
         });
     }
 }

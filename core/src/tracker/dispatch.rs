@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
@@ -11,6 +10,7 @@ use tracing::{Instrument, error};
 
 use crate::erased::BoxListener;
 use crate::listener::{Change, reentry};
+use crate::metrics::Tally;
 
 #[derive(Debug)]
 pub(super) struct Dispatcher {
@@ -32,7 +32,7 @@ impl Dispatcher {
     pub(super) fn spawn<T: Send + Sync + 'static>(
         listeners: Vec<BoxListener<T>>,
         tracker: impl Fn() -> Option<T> + Send + 'static,
-        failures: Arc<AtomicU64>,
+        failures: Arc<Tally>,
     ) -> Self {
         if listeners.is_empty() {
             return Self { queue: None, task: None };
@@ -87,7 +87,7 @@ impl Dispatcher {
     }
 }
 
-async fn call<T: Sync>(listener: &BoxListener<T>, change: &Change, tracker: &T, failures: &AtomicU64) {
+async fn call<T: Sync>(listener: &BoxListener<T>, change: &Change, tracker: &T, failures: &Tally) {
     // Making the future is the listener's code, too.
     let called = AssertUnwindSafe(async { listener.on_change(change, tracker).await });
     let failure = match called.catch_unwind().await {
@@ -95,7 +95,7 @@ async fn call<T: Sync>(listener: &BoxListener<T>, change: &Change, tracker: &T, 
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("panicked: {}", panic_message(&*panic)),
     };
-    failures.fetch_add(1, Ordering::Relaxed);
+    failures.add_one();
     error!(listener = listener.name, transition = %change.transition, failure, "a listener failed");
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use super::board::Board;
+use super::counters::Counters;
 use super::dispatch::{Dispatcher, Done};
-use super::secondary::SecondaryStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Position;
+use crate::metrics::Share;
 use crate::protocol::secondary::{Effect, Input, Secondary, Skip};
 use crate::retry::{RetryPolicy, Waits};
 use crate::source::EventSource;
@@ -29,6 +30,7 @@ pub(super) struct Follower<S> {
     /// What the listeners were told and have not finished, oldest first.
     told: VecDeque<Done>,
     counters: Arc<Counters>,
+    backlog: Share,
     retry: RetryPolicy,
     waits: Waits,
     in_trouble: bool,
@@ -57,11 +59,13 @@ impl<S: EventSource> Follower<S> {
         board: Arc<Board>,
         dispatcher: Dispatcher,
         counters: Arc<Counters>,
+        backlog: Share,
         retry: RetryPolicy,
     ) -> Self {
         let waits = retry.waits();
         let (told, built) = (VecDeque::new(), Instant::now());
-        Self { source, machine, board, dispatcher, told, counters, retry, waits, in_trouble: false, built }
+        let in_trouble = false;
+        Self { source, machine, board, dispatcher, told, counters, backlog, retry, waits, in_trouble, built }
     }
 
     pub(super) async fn run(mut self, mut close: watch::Receiver<bool>) {
@@ -77,6 +81,7 @@ impl<S: EventSource> Follower<S> {
             result = self.follow() => result,
         };
         self.board.gate().shut();
+        self.backlog.set(0);
         match &result {
             Ok(()) => debug!("closing"),
             Err(error) => error!(%error, "following ended; the gate is shut for good"),
@@ -102,14 +107,14 @@ impl<S: EventSource> Follower<S> {
                 next = self.source.next() => next,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = self.built.elapsed();
-                    let effects = self.machine.handle(Input::Tick { now });
+                    let effects = self.handle(Input::Tick { now });
                     self.perform(effects).await?;
                     continue;
                 }
             };
             let input = match next {
                 Ok(Some(record)) => {
-                    self.counters.received.fetch_add(1, Ordering::Relaxed);
+                    self.counters.received.add_one();
                     self.healthy();
                     lost_before = false;
                     let (position, now) = (record.position, self.built.elapsed());
@@ -121,7 +126,7 @@ impl<S: EventSource> Follower<S> {
                 // Said once; a source that goes on saying it is in trouble.
                 Err(error) if error.kind() == ErrorKind::Lost && !lost_before => {
                     warn!(%error, "records were lost; following from the earliest that there are");
-                    self.counters.losses.fetch_add(1, Ordering::Relaxed);
+                    self.counters.losses.add_one();
                     lost_before = true;
                     Input::Lost
                 }
@@ -131,9 +136,15 @@ impl<S: EventSource> Follower<S> {
                 }
                 Err(error) => return Err(error),
             };
-            let effects = self.machine.handle(input);
+            let effects = self.handle(input);
             self.perform(effects).await?;
         }
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<Effect> {
+        let effects = self.machine.handle(input);
+        self.backlog.set(self.machine.backlog());
+        effects
     }
 
     async fn perform(&mut self, effects: Vec<Effect>) -> Result<()> {
@@ -142,7 +153,7 @@ impl<S: EventSource> Follower<S> {
             match effect {
                 Effect::Commit => {
                     self.ask(Ask::Commit).await?;
-                    self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                    self.counters.commits.add_one();
                     debug!("committed");
                 }
                 Effect::Publish(view) => {
@@ -153,19 +164,20 @@ impl<S: EventSource> Follower<S> {
                     let transition = &change.transition;
                     let (from, to, id) = (transition.from, transition.to, transition.id);
                     info!(%from, %to, %id, change.replay, change.missed, "applied");
-                    self.counters.applied.fetch_add(1, Ordering::Relaxed);
+                    self.counters.applied[to as usize].add_one();
+                    self.board.stepped(transition, change.missed);
                     self.told.push_back(self.dispatcher.notify(change));
                     self.wait_for_listeners(if wait { 0 } else { LISTENER_BACKLOG }).await;
                 }
                 Effect::Skip { position, reason } => self.skip(position, reason),
                 Effect::Gap { position, known, from } => {
-                    self.counters.gaps.fetch_add(1, Ordering::Relaxed);
+                    self.counters.gaps.add_one();
                     warn!(%position, %known, %from, "steps are missing before this one; following its target");
                 }
                 Effect::CountRemaining => {
                     let remaining = self.ask(Ask::Remaining).await?;
                     debug!(remaining, "counted what the log holds");
-                    effects.extend(self.machine.handle(Input::Remaining(remaining)));
+                    effects.extend(self.handle(Input::Remaining(remaining)));
                 }
             }
         }
@@ -191,6 +203,9 @@ impl<S: EventSource> Follower<S> {
                 Ask::Commit => self.source.commit().await.map(|()| 0),
                 Ask::Remaining => self.source.remaining().await,
             };
+            if answer.is_err() && matches!(ask, Ask::Commit) {
+                self.counters.commit_failures.increment(1);
+            }
             match answer {
                 Ok(answer) => {
                     self.healthy();
@@ -240,43 +255,6 @@ impl<S: EventSource> Follower<S> {
                 &counters.duplicate
             }
         };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// See [`SecondaryStats`].
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    received: AtomicU64,
-    applied: AtomicU64,
-    other_application: AtomicU64,
-    other_action: AtomicU64,
-    undecodable: AtomicU64,
-    forbidden: AtomicU64,
-    duplicate: AtomicU64,
-    gaps: AtomicU64,
-    losses: AtomicU64,
-    commits: AtomicU64,
-    troubles: AtomicU64,
-    pub(super) listener_failures: Arc<AtomicU64>,
-}
-
-impl Counters {
-    pub(super) fn read(&self) -> SecondaryStats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SecondaryStats {
-            received: read(&self.received),
-            applied: read(&self.applied),
-            other_application: read(&self.other_application),
-            other_action: read(&self.other_action),
-            undecodable: read(&self.undecodable),
-            forbidden: read(&self.forbidden),
-            duplicate: read(&self.duplicate),
-            gaps: read(&self.gaps),
-            losses: read(&self.losses),
-            commits: read(&self.commits),
-            troubles: read(&self.troubles),
-            listener_failures: read(&self.listener_failures),
-        }
+        counter.add_one();
     }
 }

@@ -31,6 +31,7 @@ macro_rules! listener_setters {
 
 mod announce;
 mod board;
+mod counters;
 mod dispatch;
 mod follow;
 mod operation;

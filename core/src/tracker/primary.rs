@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument, info_span};
@@ -19,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
+use crate::metrics::{AnnouncerMetrics, Role, Series, Tally};
 use crate::protocol::primary::{Action, Command, Primary};
 use crate::retry::RetryPolicy;
 use crate::sink::Sink;
@@ -45,7 +45,7 @@ pub struct PrimaryBackupTracker {
     board: Arc<Board>,
     requests: Requests,
     traceparent: Option<Arc<Traceparent>>,
-    listener_failures: Arc<AtomicU64>,
+    listener_failures: Arc<Tally>,
 }
 
 type Traceparent = dyn Fn() -> Option<String> + Send + Sync;
@@ -153,7 +153,7 @@ impl PrimaryBackupTracker {
     /// How many times a listener failed or panicked (T8).
     #[must_use]
     pub fn listener_failures(&self) -> u64 {
-        self.listener_failures.load(Ordering::Relaxed)
+        self.listener_failures.read()
     }
 
     fn send_request(&self, request: Request) -> Result<()> {
@@ -293,13 +293,14 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         let span = info_span!("primary", application = &*application);
         let _spanned = span.enter();
 
+        let series = Series::new(application.clone(), Role::Primary);
         let (strong, requests) = mpsc::unbounded_channel();
         let tracker = PrimaryBackupTracker {
             application: application.clone(),
-            board: Arc::new(Board::new(BackupState::Starting, true, true)),
+            board: Arc::new(Board::new(BackupState::Starting, true, true, &series)),
             requests: Requests::Strong(strong.clone()),
             traceparent: self.traceparent,
-            listener_failures: Arc::default(),
+            listener_failures: Arc::new(Tally::new(series.listener_failures())),
         };
         let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
         let failures = tracker.listener_failures.clone();
@@ -310,6 +311,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             retry: self.retry,
             board: tracker.board.clone(),
             dispatcher: Dispatcher::spawn(self.listeners, move || Some(weak.clone()), failures),
+            metrics: AnnouncerMetrics::new(&series),
         };
         runtime.spawn(announcer.run(requests).in_current_span());
         Ok(tracker)

@@ -9,14 +9,16 @@ use tokio::sync::watch;
 use tracing::{Instrument, info_span};
 
 use super::board::Board;
+use super::counters::Counters;
 use super::dispatch::Dispatcher;
-use super::follow::{Counters, Follower};
+use super::follow::Follower;
 use super::{checked_application, runtime};
 use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
+use crate::metrics::{Role, Series, Share};
 use crate::protocol::secondary::{CommitOrder, Secondary, Settings};
 use crate::retry::RetryPolicy;
 use crate::source::EventSource;
@@ -317,8 +319,9 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
 
         let machine = Secondary::new(application.clone(), self.settings, self.source.resumed());
         let view = machine.view();
-        let board = Arc::new(Board::new(view.state, view.synced, view.gate_open));
-        let counters = Arc::<Counters>::default();
+        let series = Series::new(application.clone(), Role::Secondary);
+        let board = Arc::new(Board::new(view.state, view.synced, view.gate_open, &series));
+        let counters = Arc::new(Counters::new(&series));
         let closing = watch::Sender::new(false);
         let close = closing.subscribe();
         let inner =
@@ -331,7 +334,15 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             counters.listener_failures.clone(),
         );
         let calls = dispatcher.abort_handle();
-        let follower = Follower::new(self.source, machine, board, dispatcher, counters, self.retry);
+        let follower = Follower::new(
+            self.source,
+            machine,
+            board,
+            dispatcher,
+            counters,
+            Share::backlog(&series),
+            self.retry,
+        );
         let following = runtime.spawn(follower.run(close).in_current_span()).abort_handle();
         // The following first: it is not to see its listeners end before it.
         let tasks = std::iter::once(following).chain(calls).collect();

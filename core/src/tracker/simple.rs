@@ -1,7 +1,6 @@
 //! A tracker that keeps the state to itself.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
@@ -15,6 +14,7 @@ use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::listener::{Change, reentry};
+use crate::metrics::{Role, Series, Tally};
 use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
@@ -44,7 +44,7 @@ struct Inner {
     machine: Mutex<(Primary, Option<Dispatcher>)>,
     application: Arc<str>,
     board: Board,
-    listener_failures: Arc<AtomicU64>,
+    listener_failures: Arc<Tally>,
 }
 
 impl SimpleBackupTracker {
@@ -83,7 +83,7 @@ impl SimpleBackupTracker {
     /// How many times a listener failed or panicked (T8).
     #[must_use]
     pub fn listener_failures(&self) -> u64 {
-        self.0.listener_failures.load(Ordering::Relaxed)
+        self.0.listener_failures.read()
     }
 
     async fn call(&self, action: Action) -> Result<BackupTransition> {
@@ -108,6 +108,7 @@ impl SimpleBackupTracker {
             match effect {
                 Effect::Apply(transition) => {
                     let state = transition.to;
+                    self.0.board.stepped(&transition, false);
                     self.0.board.publish(state, Some(transition.clone()), true, !state.is_operation());
                     done = Some(dispatcher.notify(Change { transition, replay: false, missed: false }));
                 }
@@ -152,6 +153,7 @@ impl BackupTracker for SimpleBackupTracker {
         let dispatcher = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner).1.take();
         if let Some(dispatcher) = dispatcher {
             debug!(application = &*self.0.application, "closed");
+            self.0.board.end(Ok(()));
             if !reentry::inside() {
                 dispatcher.finish().await;
             }
@@ -190,11 +192,12 @@ impl SimpleBuilder {
         let runtime = runtime()?;
         let _inside = runtime.enter();
         let _spanned = info_span!("simple", application = &*application).entered();
-        let listener_failures = Arc::<AtomicU64>::default();
+        let series = Series::new(application.clone(), Role::Simple);
+        let listener_failures = Arc::new(Tally::new(series.listener_failures()));
         let inner = Arc::new(Inner {
             machine: Mutex::new((Primary::new(application.clone()), None)),
             application,
-            board: Board::new(BackupState::Starting, true, true),
+            board: Board::new(BackupState::Starting, true, true, &series),
             listener_failures: listener_failures.clone(),
         });
         let weak = Arc::downgrade(&inner);

@@ -207,6 +207,27 @@ fn t10_a_count_that_was_too_high_is_taken_again() {
 }
 
 #[test]
+fn the_backlog_is_what_was_counted_less_what_came_and_an_old_count_is_taken_again() {
+    let mut session = Session::new(settings(), true, 2);
+    assert_eq!(session.machine.backlog(), 2);
+    session.step("other", Ready, Ready);
+    assert_eq!(session.machine.backlog(), 1);
+    session.step("other", Ready, Ready);
+    session.step("other", Ready, Ready);
+    assert_eq!(session.machine.backlog(), 0);
+
+    // After trouble, although it is synced; one of the three is a gap in the log.
+    session.machine.handle(Input::Remaining(3));
+    session.step("app", Ready, BackingUp);
+    session.step("other", Ready, Ready);
+    assert_eq!(session.machine.backlog(), 1);
+    assert_eq!(session.machine.deadline(), Some(session.now + RECOUNT_AFTER));
+    assert_eq!(session.tick(RECOUNT_AFTER), ["count"]);
+    assert!(session.machine.handle(Input::Remaining(0)).is_empty());
+    assert_eq!((session.machine.backlog(), session.machine.deadline()), (0, None));
+}
+
+#[test]
 fn t10_the_gate_can_be_shut_while_starting() {
     for (shut, open) in [(false, true), (true, false)] {
         let settings = Settings { shut_while_starting: shut, ..settings() };
