@@ -154,3 +154,18 @@ impl fmt::Display for Position {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payload_and_headers_count_and_nothing_else() {
+        let event = Event::new(Uuid::nil(), "shop", "12345").header("abc", "1").header("", vec![0; 10]);
+        assert_eq!(event.size(), 5 + 3 + 1 + 10);
+        assert!(event.check_size(19).is_ok());
+        let error = event.check_size(18).unwrap_err();
+        assert_eq!((error.kind(), error.delivery()), (ErrorKind::Rejected, Delivery::NotSent));
+        assert!(error.message().contains("19") && error.message().contains("18"), "{error}");
+    }
+}

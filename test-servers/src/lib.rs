@@ -30,6 +30,7 @@ mod binary;
 mod nats;
 mod process;
 mod redis;
+mod server;
 
 pub use binary::{Binary, Missing};
 pub use nats::{Nats, NatsCluster};

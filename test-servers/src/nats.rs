@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 
 use tempfile::TempDir;
 
 use crate::binary::{self, Binary, Missing};
 use crate::process::{self, Process};
+use crate::server::server_methods;
 
 const NAME: &str = "nats-server";
 const LEAST: (u32, u32) = (2, 10);
@@ -74,63 +73,7 @@ impl Nats {
         Ok(Self { process, folder, port, monitor })
     }
 
-    /// The port of clients on 127.0.0.1.
-    #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The address of clients.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        process::address(self.port)
-    }
-
-    /// `nats://127.0.0.1:<port>`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    /// The folder with configuration, data and log.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The process id; `None` while the server is down.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
-    }
-
-    /// Ends the process as `kill -9` does.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.process.kill()
-    }
-
-    /// Ends the process in good order (`SIGTERM`).
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    pub fn stop(&mut self) -> io::Result<()> {
-        self.process.stop()
-    }
-
-    /// Starts the server again, on the same port and with the same data; while it runs, only waits for its answer.
-    ///
-    /// # Errors
-    ///
-    /// When the server does not answer in time.
-    pub fn restart(&mut self) -> io::Result<()> {
-        self.process.spawn()?;
-        self.wait()
-    }
+    server_methods!("nats");
 
     /// Waits until JetStream works. In a cluster that takes a leader, and hence a majority.
     fn wait(&mut self) -> io::Result<()> {

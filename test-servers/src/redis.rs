@@ -2,13 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use crate::binary::{self, Binary, Missing};
 use crate::process::{self, Process};
+use crate::server::server_methods;
 
 const NAME: &str = "redis-server";
 const LEAST: (u32, u32) = (7, 0);
@@ -79,61 +79,10 @@ impl Redis {
         Ok(server)
     }
 
-    /// The port on 127.0.0.1 without TLS.
-    #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
+    server_methods!("redis");
 
-    /// The address without TLS.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        process::address(self.port)
-    }
-
-    /// `redis://127.0.0.1:<port>`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// The folder with configuration, data and log.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The process id; `None` while the server is down.
-    #[must_use]
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
-    }
-
-    /// Ends the process as `kill -9` does.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.process.kill()
-    }
-
-    /// Ends the process in good order (`SIGTERM`).
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses.
-    pub fn stop(&mut self) -> io::Result<()> {
-        self.process.stop()
-    }
-
-    /// Starts the server again, on the same port and with the same data; while it runs, only waits for its answer.
-    ///
-    /// # Errors
-    ///
-    /// When the server does not answer in time.
-    pub fn restart(&mut self) -> io::Result<()> {
-        self.process.spawn()?;
+    /// Waits until the server has read its data.
+    fn wait(&mut self) -> io::Result<()> {
         let port = self.port;
         self.process.wait(|| {
             // `-LOADING` while the data are read; `-NOAUTH` is a server that works and wants a password.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{ErrorKind, Result};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
@@ -11,7 +12,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
-use crate::error::{Place, code_of, kind_of};
+use crate::error::{KafkaErrors, code_of, kind_of};
 use crate::properties::CreateTopic;
 
 /// A partition and the broker that leads it.

@@ -7,10 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
-
-use crate::error::Place;
 
 /// Between one question to the cluster and the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use backup_tracker::transport::{Place, not_blank, not_zero};
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::admin;
-use crate::error::Place;
 use crate::properties::{CreateTopic, Properties};
 use crate::sink::KafkaSink;
 use crate::source::KafkaSource;
@@ -175,7 +175,7 @@ impl KafkaSinkBuilder {
     pub async fn open(self) -> Result<KafkaSink> {
         self.kafka.check()?;
         not_zero("send timeout", self.send_timeout)?;
-        let place = Place { topic: self.kafka.topic.clone(), group: None };
+        let place = Place::new(&*self.kafka.topic);
         match (KafkaSink::open(&self, &place, false).await, &self.kafka.create) {
             (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
                 admin::create_topic(&self.kafka, create, &place).await?;
@@ -243,7 +243,7 @@ impl KafkaSourceBuilder {
         not_blank("group", &self.group)?;
         not_zero("request timeout", self.request_timeout)?;
         not_zero("partition refresh", self.partition_refresh)?;
-        let place = Place { topic: self.kafka.topic.clone(), group: Some(self.group.clone()) };
+        let place = Place::new(&*self.kafka.topic).with_group(&*self.group);
         match (KafkaSource::open(&self, &place, false).await, &self.kafka.create) {
             (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
                 admin::create_topic(&self.kafka, create, &place).await?;
@@ -252,18 +252,4 @@ impl KafkaSourceBuilder {
             (outcome, _) => outcome,
         }
     }
-}
-
-fn not_blank(setting: &str, value: &str) -> Result<()> {
-    if value.trim().is_empty() {
-        return Err(Error::config(setting, "it is blank"));
-    }
-    Ok(())
-}
-
-fn not_zero(setting: &str, value: Duration) -> Result<()> {
-    if value < Duration::from_millis(1) {
-        return Err(Error::config(setting, "it is less than a millisecond"));
-    }
-    Ok(())
 }

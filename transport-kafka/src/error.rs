@@ -1,31 +1,19 @@
 //! How librdkafka's errors become core's.
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// What an error is about, so that every message names it.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) group: Option<String>,
+/// The errors of librdkafka, with their place.
+pub(crate) trait KafkaErrors {
+    /// The error of an operation that librdkafka failed.
+    fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error;
+
+    fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error;
 }
 
-impl Place {
-    pub(crate) fn error(
-        &self,
-        kind: ErrorKind,
-        operation: &'static str,
-        message: impl Into<String>,
-    ) -> Error {
-        let error = Error::new(kind, operation, message).with_topic(&*self.topic);
-        match &self.group {
-            Some(group) => error.with_group(&**group),
-            None => error,
-        }
-    }
-
-    /// The error of an operation that librdkafka failed.
-    pub(crate) fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error {
+impl KafkaErrors for Place {
+    fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error {
         match cause {
             // The value may be a secret, and both texts of the cause contain it.
             KafkaError::ClientConfig(_, description, name, _) => {
@@ -46,7 +34,7 @@ impl Place {
         }
     }
 
-    pub(crate) fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error {
+    fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error {
         self.kafka(operation, KafkaError::Global(code))
     }
 }
@@ -219,10 +207,10 @@ mod tests {
     use rdkafka::error::{KafkaError, RDKafkaErrorCode as C};
     use rdkafka::types::RDKafkaConfRes;
 
-    use super::{Place, delivery_of, kind_of};
+    use super::{KafkaErrors, Place, delivery_of, kind_of};
 
     fn place() -> Place {
-        Place { topic: "backups".into(), group: Some("search".into()) }
+        Place::new("backups").with_group("search")
     }
 
     #[test]

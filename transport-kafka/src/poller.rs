@@ -7,13 +7,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backup_tracker::transport::Place;
 use backup_tracker::{ErrorKind, Record};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use tokio::sync::mpsc;
 
-use crate::error::{Place, code_of, kind_of};
+use crate::error::{KafkaErrors, code_of, kind_of};
 use crate::items::{Awaited, Item, Shared};
 use crate::positions::{self, Client};
 use crate::record::owned;
@@ -234,7 +235,7 @@ mod tests {
         let (items, mut taken) = mpsc::channel(10);
         let mut poller = Poller {
             client: Arc::new(client),
-            place: Place { topic: "backups".into(), group: None },
+            place: Place::new("backups"),
             items,
             shared: Arc::new(Shared::default()),
             positions: vec![3, 0],

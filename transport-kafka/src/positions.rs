@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::Context;
-use crate::error::Place;
+use crate::error::KafkaErrors;
 
 pub(crate) type Client = BaseConsumer<Context>;
 

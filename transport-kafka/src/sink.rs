@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, ErrorKind, Event, Result, Sink, WireFormat};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,7 +15,7 @@ use crate::admin;
 use crate::blocking::{Deadline, drop_elsewhere, on_a_thread};
 use crate::config::{Kafka, KafkaSinkBuilder};
 use crate::context::Context;
-use crate::error::{Place, delivery_of};
+use crate::error::{KafkaErrors, delivery_of};
 use crate::partition::partition_for;
 
 const OPEN: &str = "open the sink";
@@ -102,18 +103,13 @@ impl KafkaSink {
     }
 
     fn check_size(&self, event: &Event) -> Result<()> {
-        let headers: usize =
-            event.headers.iter().map(|header| header.name.len() + header.value.len() + HEADER_OVERHEAD).sum();
-        let size = uuid::fmt::Hyphenated::LENGTH + event.payload.len() + headers + BATCH_OVERHEAD;
+        let overhead = BATCH_OVERHEAD + HEADER_OVERHEAD * event.headers.len();
+        let size = uuid::fmt::Hyphenated::LENGTH + event.size() + overhead;
         if size <= self.limit {
             return Ok(());
         }
-        let message = format!(
-            "the event has {size} bytes with its headers, and {} is the most (`message.max.bytes` of the client, \
-             `max.message.bytes` of the topic)",
-            self.limit
-        );
-        Err(self.place.error(ErrorKind::Rejected, SEND, message).with_delivery(Delivery::NotSent))
+        let whose = "`message.max.bytes` of the client, `max.message.bytes` of the topic";
+        Err(self.place.too_large(size, self.limit, whose))
     }
 
     /// The producer, or a new one after a fatal error.
@@ -192,10 +188,6 @@ impl Sink for KafkaSink {
 
     fn wire_format(&self) -> WireFormat {
         WireFormat::BackupJson
-    }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
     }
 }
 

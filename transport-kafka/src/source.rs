@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
@@ -14,7 +15,6 @@ use crate::admin;
 use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder};
 use crate::context::Context;
-use crate::error::Place;
 use crate::items::{Awaited, Item, Shared};
 use crate::poller::Poller;
 use crate::positions::{self, Client, as_ours};
@@ -182,10 +182,6 @@ impl EventSource for KafkaSource {
             }
         }
         Ok(remaining)
-    }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
     }
 }
 

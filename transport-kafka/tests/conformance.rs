@@ -7,6 +7,8 @@ mod broker;
 mod mock;
 #[path = "harness/proxy.rs"]
 mod proxy;
+#[path = "harness/topic.rs"]
+mod topic;
 
 use std::process::ExitCode;
 

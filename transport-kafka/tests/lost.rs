@@ -11,7 +11,7 @@ mod support;
 use backup_tracker::{ErrorKind, EventSource};
 use backup_tracker_kafka::{Kafka, KafkaSink};
 use proxy::{Mode, Proxy};
-use support::{cluster, next, send, soon, text};
+use support::{cluster, next, send, soon, text, with_one_read};
 
 /// Sends so much that what was there before is gone.
 async fn flood(sink: &mut KafkaSink) {
@@ -22,11 +22,7 @@ async fn flood(sink: &mut KafkaSink) {
 
 #[tokio::test]
 async fn a_position_that_was_trimmed_away_is_said_to_be_lost_once() {
-    let cluster = cluster(1);
-    let mut sink = cluster.sink().await;
-    send(&mut sink, "app", "one").await;
-    let mut source = cluster.source("search").await;
-    next(&mut source).await;
+    let (cluster, mut sink, mut source) = with_one_read().await;
     soon(source.commit()).await.unwrap();
     drop(source);
     flood(&mut sink).await;

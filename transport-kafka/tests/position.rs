@@ -3,7 +3,7 @@
 mod support;
 
 use backup_tracker::{EventSource, Sink, StartAt};
-use support::{cluster, never, next, send, soon, texts};
+use support::{cluster, never, next, send, soon, texts, with_one_read};
 
 #[tokio::test]
 async fn a_session_begins_right_after_the_last_commit() {
@@ -44,11 +44,7 @@ async fn a_new_group_that_starts_at_the_latest_sees_what_is_sent_after_opening_a
 
 #[tokio::test]
 async fn neither_close_nor_drop_moves_the_position() {
-    let cluster = cluster(1);
-    let mut sink = cluster.sink().await;
-    send(&mut sink, "app", "one").await;
-    let mut source = cluster.source("search").await;
-    next(&mut source).await;
+    let (cluster, _sink, source) = with_one_read().await;
     soon(source.close()).await.unwrap();
     let mut source = cluster.source("search").await;
     next(&mut source).await;
@@ -62,11 +58,7 @@ async fn neither_close_nor_drop_moves_the_position() {
 async fn a_commit_reaches_the_broker_each_time() {
     use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-    let cluster = cluster(1);
-    let mut sink = cluster.sink().await;
-    send(&mut sink, "app", "one").await;
-    let mut source = cluster.source("search").await;
-    next(&mut source).await;
+    let (cluster, sink, mut source) = with_one_read().await;
     soon(source.commit()).await.unwrap();
     // Nothing has moved since, and still the broker is asked: it is what keeps a quiet group's offsets from expiring.
     cluster.mock.request_errors(

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use backup_tracker::transport::{Place, not_blank};
 use backup_tracker::{Delivery, Error, ErrorKind, Header, Position, Record, Result, StartAt};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
 pub struct MemoryLog(Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) topic: String,
+    pub(crate) place: Place,
     pub(crate) max_event_bytes: usize,
     state: Mutex<State>,
     /// Wakes the sources that wait. Carries nothing: a source looks at the state again.
@@ -42,19 +43,10 @@ impl Shared {
         self.changed.send_replace(());
         result
     }
+}
 
-    pub(crate) fn error(
-        &self,
-        kind: ErrorKind,
-        operation: &'static str,
-        message: impl Into<String>,
-    ) -> Error {
-        Error::new(kind, operation, message).with_topic(&self.topic)
-    }
-
-    pub(crate) fn unavailable(&self, operation: &'static str) -> Error {
-        self.error(ErrorKind::Unavailable, operation, "the log was made unavailable")
-    }
+pub(crate) fn unavailable(place: &Place, operation: &'static str) -> Error {
+    place.error(ErrorKind::Unavailable, operation, "the log was made unavailable")
 }
 
 impl MemoryLog {
@@ -75,11 +67,9 @@ impl MemoryLog {
     /// [`Config`](ErrorKind::Config) when the topic is blank.
     pub fn with_max_event_bytes(topic: impl Into<String>, max_event_bytes: usize) -> Result<Self> {
         let topic = topic.into();
-        if topic.trim().is_empty() {
-            return Err(Error::config("topic", "it must not be blank"));
-        }
+        not_blank("topic", &topic)?;
         Ok(Self(Arc::new(Shared {
-            topic,
+            place: Place::new(topic),
             max_event_bytes,
             state: Mutex::new(State::new()),
             changed: watch::Sender::new(()),
@@ -110,16 +100,14 @@ impl MemoryLog {
     /// As for [`source`](Self::source).
     pub fn source_from(&self, start: StartAt, group: impl Into<String>) -> Result<MemorySource> {
         let group = group.into();
-        if group.trim().is_empty() {
-            return Err(Error::config("group", "it must not be blank").with_topic(&self.0.topic));
-        }
+        not_blank("group", &group).map_err(|error| error.with_topic(&*self.0.place.topic))?;
         let begin = {
             let mut state = self.0.state();
             state.available.then(|| state.begin(&group, start))
         };
         match begin {
-            Some((place, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), group, place, resumed)),
-            None => Err(self.0.unavailable("open the source").with_group(group)),
+            Some((cursor, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), group, cursor, resumed)),
+            None => Err(unavailable(&self.0.place.clone().with_group(group), "open the source")),
         }
     }
 
@@ -189,7 +177,7 @@ impl MemoryLog {
 impl fmt::Debug for MemoryLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryLog")
-            .field("topic", &self.0.topic)
+            .field("topic", &self.0.place.topic)
             .field("len", &self.len())
             .finish_non_exhaustive()
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
+use backup_tracker::{Delivery, ErrorKind, Event, Result, Sink};
 
-use crate::log::Shared;
+use crate::log::{Shared, unavailable};
 
 const SEND: &str = "send";
 
@@ -22,19 +22,15 @@ impl MemorySink {
     }
 
     fn append(&self, event: &Event) -> Result<()> {
-        let size = event.size();
-        let limit = self.shared.max_event_bytes;
-        if size > limit {
-            let message = format!("the event has {size} bytes, and the log takes {limit}");
-            return Err(self.refused(ErrorKind::Rejected, message));
-        }
+        let place = &self.shared.place;
+        event.check_size(self.shared.max_event_bytes).map_err(|error| error.with_topic(&*place.topic))?;
         self.shared.change(|state| {
             if state.ended {
-                return Err(self.refused(ErrorKind::Lost, "the log has ended"));
+                let error = place.error(ErrorKind::Lost, SEND, "the log has ended");
+                return Err(error.with_delivery(Delivery::NotSent));
             }
             if !state.available {
-                let error = self.shared.unavailable(SEND);
-                return Err(error.with_delivery(Delivery::NotSent));
+                return Err(unavailable(place, SEND).with_delivery(Delivery::NotSent));
             }
             let failure = state.failures.pop_front();
             if failure != Some(Delivery::NotSent) {
@@ -42,16 +38,11 @@ impl MemorySink {
             }
             match failure {
                 None => Ok(()),
-                Some(delivery) => Err(self
-                    .shared
+                Some(delivery) => Err(place
                     .error(ErrorKind::Unavailable, SEND, "this send was made to fail")
                     .with_delivery(delivery)),
             }
         })
-    }
-
-    fn refused(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
-        self.shared.error(kind, SEND, message).with_delivery(Delivery::NotSent)
     }
 }
 
@@ -59,14 +50,10 @@ impl Sink for MemorySink {
     async fn send(&mut self, event: &Event) -> Result<()> {
         self.append(event)
     }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemorySink").field("topic", &self.shared.topic).finish_non_exhaustive()
+        f.debug_struct("MemorySink").field("topic", &self.shared.place.topic).finish_non_exhaustive()
     }
 }

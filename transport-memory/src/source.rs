@@ -3,25 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 use tokio::sync::watch;
 
-use crate::log::Shared;
-use crate::state::{Found, Place};
+use crate::log::{Shared, unavailable};
+use crate::state::{Cursor, Found};
 
 /// Reads a [`MemoryLog`](crate::MemoryLog) for a group. Made by [`MemoryLog::source`](crate::MemoryLog::source).
 pub struct MemorySource {
     shared: Arc<Shared>,
     changed: watch::Receiver<()>,
+    place: Place,
     group: String,
     /// Behind the last record that `next` returned.
-    place: Place,
+    cursor: Cursor,
     resumed: bool,
 }
 
 impl MemorySource {
-    pub(crate) fn new(shared: Arc<Shared>, group: String, place: Place, resumed: bool) -> Self {
-        Self { changed: shared.changed.subscribe(), shared, group, place, resumed }
+    pub(crate) fn new(shared: Arc<Shared>, group: String, cursor: Cursor, resumed: bool) -> Self {
+        let place = shared.place.clone().with_group(&*group);
+        Self { changed: shared.changed.subscribe(), shared, place, group, cursor, resumed }
     }
 
     /// Looks once. `None`: there is nothing yet.
@@ -30,20 +33,19 @@ impl MemorySource {
         self.changed.mark_unchanged();
         let found = {
             let state = self.shared.state();
-            state.available.then(|| state.read(self.place))
+            state.available.then(|| state.read(self.cursor))
         };
         match found {
             None => Some(Err(self.unavailable("read"))),
             Some(Found::Record(record)) => {
-                self.place.offset += 1;
+                self.cursor.offset += 1;
                 Some(Ok(Some(record)))
             }
-            Some(Found::Gone(place)) => {
-                self.place = place;
+            Some(Found::Gone(earliest)) => {
+                self.cursor = earliest;
                 self.resumed = false;
                 let message = "the records at the position are gone; going on at the earliest";
-                let error = self.shared.error(ErrorKind::Lost, "read", message);
-                Some(Err(error.with_group(&self.group)))
+                Some(Err(self.place.error(ErrorKind::Lost, "read", message)))
             }
             Some(Found::End) => Some(Ok(None)),
             Some(Found::Nothing) => None,
@@ -51,7 +53,7 @@ impl MemorySource {
     }
 
     fn unavailable(&self, operation: &'static str) -> Error {
-        self.shared.unavailable(operation).with_group(&self.group)
+        unavailable(&self.place, operation)
     }
 }
 
@@ -73,7 +75,7 @@ impl EventSource for MemorySource {
             let mut state = self.shared.state();
             let available = state.available;
             if available {
-                state.commit(&self.group, self.place);
+                state.commit(&self.group, self.cursor);
             }
             available
         };
@@ -87,22 +89,18 @@ impl EventSource for MemorySource {
     async fn remaining(&mut self) -> Result<u64> {
         let remaining = {
             let state = self.shared.state();
-            state.available.then(|| state.remaining(self.place))
+            state.available.then(|| state.remaining(self.cursor))
         };
         remaining.ok_or_else(|| self.unavailable("ask how much remains"))
-    }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
     }
 }
 
 impl fmt::Debug for MemorySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemorySource")
-            .field("topic", &self.shared.topic)
+            .field("topic", &self.place.topic)
             .field("group", &self.group)
-            .field("offset", &self.place.offset)
+            .field("offset", &self.cursor.offset)
             .field("resumed", &self.resumed)
             .finish_non_exhaustive()
     }

@@ -6,9 +6,9 @@ use backup_tracker::{Delivery, Header, Position, Record, StartAt};
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// A place in one incarnation of the log. A place of an earlier incarnation says nothing about this one.
+/// A place in one incarnation of the log. One of an earlier incarnation says nothing about this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Cursor {
     pub(crate) incarnation: u64,
     pub(crate) offset: u64,
 }
@@ -16,7 +16,7 @@ pub(crate) struct Place {
 /// A group's position: where its next session begins.
 #[derive(Clone, Copy, Debug)]
 struct Group {
-    place: Place,
+    cursor: Cursor,
     /// False for a start that was fixed when the group was new, and from which nobody has committed yet.
     committed: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) enum Found {
     /// Nothing yet.
     Nothing,
     /// The place is gone; the session goes on at this one (S12).
-    Gone(Place),
+    Gone(Cursor),
     /// Nothing, and there will never be anything.
     End,
 }
@@ -70,16 +70,16 @@ impl State {
         self.records.len() as u64
     }
 
-    fn earliest(&self) -> Place {
-        Place { incarnation: self.incarnation, offset: self.first }
+    fn earliest(&self) -> Cursor {
+        Cursor { incarnation: self.incarnation, offset: self.first }
     }
 
-    fn latest(&self) -> Place {
-        Place { incarnation: self.incarnation, offset: self.first + self.len() }
+    fn latest(&self) -> Cursor {
+        Cursor { incarnation: self.incarnation, offset: self.first + self.len() }
     }
 
-    fn holds(&self, place: Place) -> bool {
-        place.incarnation == self.incarnation && place.offset >= self.first
+    fn holds(&self, cursor: Cursor) -> bool {
+        cursor.incarnation == self.incarnation && cursor.offset >= self.first
     }
 
     pub(crate) fn append(
@@ -95,54 +95,56 @@ impl State {
 
     /// Where a new session of the group begins, and whether an earlier one committed that place. Fixes the start of a new
     /// group (S8).
-    pub(crate) fn begin(&mut self, group: &str, start: StartAt) -> (Place, bool) {
+    pub(crate) fn begin(&mut self, group: &str, start: StartAt) -> (Cursor, bool) {
         if let Some(group) = self.groups.get(group) {
-            return (group.place, group.committed && self.holds(group.place));
+            return (group.cursor, group.committed && self.holds(group.cursor));
         }
-        let place = match start {
+        let cursor = match start {
             StartAt::Earliest => self.earliest(),
             StartAt::Latest => self.latest(),
         };
-        let position = Group { place, committed: false };
+        let position = Group { cursor, committed: false };
         self.groups.insert(group.to_owned(), position);
-        (place, false)
+        (cursor, false)
     }
 
     /// Moves the group's position to the place; never back within an incarnation (S5), and never to one that is gone.
-    pub(crate) fn commit(&mut self, group: &str, place: Place) {
-        if place.incarnation != self.incarnation {
+    pub(crate) fn commit(&mut self, group: &str, cursor: Cursor) {
+        if cursor.incarnation != self.incarnation {
             // Nothing that the session read is in the log any more, so there is nothing left to be replayed. Its next read
             // says so.
             return;
         }
         let offset = match self.groups.get(group) {
-            Some(held) if held.place.incarnation == place.incarnation => held.place.offset.max(place.offset),
-            _ => place.offset,
+            Some(held) if held.cursor.incarnation == cursor.incarnation => {
+                held.cursor.offset.max(cursor.offset)
+            }
+            _ => cursor.offset,
         };
-        let position = Group { place: Place { offset, ..place }, committed: true };
+        let position = Group { cursor: Cursor { offset, ..cursor }, committed: true };
         self.groups.insert(group.to_owned(), position);
     }
 
     pub(crate) fn committed(&self, group: &str) -> Option<u64> {
         self.groups
             .get(group)
-            .filter(|group| group.committed && group.place.incarnation == self.incarnation)
-            .map(|group| group.place.offset)
+            .filter(|group| group.committed && group.cursor.incarnation == self.incarnation)
+            .map(|group| group.cursor.offset)
     }
 
-    pub(crate) fn read(&self, place: Place) -> Found {
-        if !self.holds(place) {
+    pub(crate) fn read(&self, cursor: Cursor) -> Found {
+        if !self.holds(cursor) {
             return Found::Gone(self.earliest());
         }
-        match self.at(place.offset) {
+        match self.at(cursor.offset) {
             Some(record) => Found::Record(record),
             None if self.ended => Found::End,
             None => Found::Nothing,
         }
     }
 
-    pub(crate) fn remaining(&self, place: Place) -> u64 {
-        if self.holds(place) { self.latest().offset.saturating_sub(place.offset) } else { self.len() }
+    pub(crate) fn remaining(&self, cursor: Cursor) -> u64 {
+        if self.holds(cursor) { self.latest().offset.saturating_sub(cursor.offset) } else { self.len() }
     }
 
     pub(crate) fn all(&self) -> Vec<Record> {

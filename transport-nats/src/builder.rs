@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use backup_tracker::transport::{not_blank, not_zero};
 use backup_tracker::{Error, Result, StartAt};
 
-use crate::config::{Nats, not_blank, not_zero};
+use crate::config::Nats;
 use crate::sink::NatsSink;
 use crate::source::NatsSource;
 use crate::subject::{MAX_SUBJECT_BYTES, check_name, token_of};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{ConnectOptions, ServerAddr};
+use backup_tracker::transport::{Place, not_zero};
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use tokio::time::{Instant, timeout_at};
 
@@ -12,7 +13,7 @@ use crate::builder::{
     DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
 };
 use crate::create::CreateStream;
-use crate::error::Place;
+use crate::error::NatsErrors;
 use crate::link::Link;
 use crate::subject::{check_name, check_topic, name_of};
 
@@ -279,18 +280,4 @@ impl fmt::Debug for Nats {
             .field("create_stream", &self.create)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn not_blank(setting: &str, value: &str) -> Result<()> {
-    if value.trim().is_empty() {
-        return Err(Error::config(setting, "it is blank"));
-    }
-    Ok(())
-}
-
-pub(crate) fn not_zero(setting: &str, value: Duration) -> Result<()> {
-    if value < Duration::from_millis(1) {
-        return Err(Error::config(setting, "it is less than a millisecond"));
-    }
-    Ok(())
 }

@@ -5,31 +5,19 @@ use std::time::Duration;
 
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectError, ConnectErrorKind};
+use backup_tracker::transport::Place;
 use backup_tracker::{BoxError, Delivery, Error, ErrorKind};
 
-/// What an error is about, so that every message names it.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) group: Option<String>,
+/// The errors of the client and the server, with their place.
+pub(crate) trait NatsErrors {
+    /// The error of an operation whose exchange with the server failed.
+    fn failure(&self, operation: &'static str, failure: Failure) -> Error;
+
+    fn connect(&self, operation: &'static str, cause: ConnectError) -> Error;
 }
 
-impl Place {
-    pub(crate) fn error(
-        &self,
-        kind: ErrorKind,
-        operation: &'static str,
-        message: impl Into<String>,
-    ) -> Error {
-        let error = Error::new(kind, operation, message).with_topic(&*self.topic);
-        match &self.group {
-            Some(group) => error.with_group(&**group),
-            None => error,
-        }
-    }
-
-    /// The error of an operation whose exchange with the server failed.
-    pub(crate) fn failure(&self, operation: &'static str, failure: Failure) -> Error {
+impl NatsErrors for Place {
+    fn failure(&self, operation: &'static str, failure: Failure) -> Error {
         let error =
             self.error(failure.kind(), operation, failure.to_string()).with_delivery(failure.delivery());
         match failure {
@@ -39,7 +27,7 @@ impl Place {
         }
     }
 
-    pub(crate) fn connect(&self, operation: &'static str, cause: ConnectError) -> Error {
+    fn connect(&self, operation: &'static str, cause: ConnectError) -> Error {
         let (kind, message) = match cause.kind() {
             ConnectErrorKind::ServerParse => (ErrorKind::Config, "a server's address is wrong"),
             ConnectErrorKind::AuthorizationViolation => {
@@ -219,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_message_names_topic_and_group_and_keeps_the_cause() {
-        let place = Place { topic: "backups".into(), group: Some("search".into()) };
+        let place = Place::new("backups").with_group("search");
         let error = place.failure("commit", refused(404, 10059));
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!((error.topic(), error.group()), (Some("backups"), Some("search")));

@@ -1,11 +1,12 @@
 //! A group's position: fixed when the group is new, and moved forwards.
 
 use async_nats::jetstream::ErrorCode;
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::error::{Failure, Place};
+use crate::error::{Failure, NatsErrors};
 use crate::link::Link;
 use crate::opening::Opening;
 use crate::position::{Held, Key, Stored, Written};

@@ -1,7 +1,8 @@
 //! [NATS JetStream](https://docs.nats.io/nats-concepts/jetstream) as a transport of [`backup_tracker`].
 //!
 //! ```no_run
-//! use backup_tracker_nats::{CreateStream, Nats, StartAt};
+//! use backup_tracker::StartAt;
+//! use backup_tracker_nats::{CreateStream, Nats};
 //!
 //! # async fn example() -> backup_tracker::Result<()> {
 //! let nats = Nats::new("nats://nats-1:4222,nats://nats-2:4222", "backups")
@@ -133,7 +134,6 @@ mod stream;
 mod subject;
 
 pub use async_nats;
-pub use backup_tracker::StartAt;
 pub use builder::{
     DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
 };

@@ -2,12 +2,13 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind};
 use tokio::time::Instant;
 use tracing::info;
 
 use crate::create::CreateStream;
-use crate::error::{Failure, Place};
+use crate::error::{Failure, NatsErrors};
 use crate::link::Link;
 use crate::stream::StreamInfo;
 use crate::subject::covers;

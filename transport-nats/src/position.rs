@@ -3,13 +3,14 @@
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::error::{Failure, Place};
+use crate::error::Failure;
 use crate::link::{Link, understand};
 use crate::stream::get;
 
@@ -152,7 +153,7 @@ mod tests {
     #[test]
     fn a_foreign_value_is_corrupt_and_the_message_says_what_to_do() {
         let key = Key::new("backups_positions", "backups.search".into());
-        let place = Place { topic: "backups".into(), group: Some("search".into()) };
+        let place = Place::new("backups").with_group("search");
         let error = key.parse(b"42", &place, "open the source").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.message().contains("nats kv del backups_positions backups.search"), "{error}");

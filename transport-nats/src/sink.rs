@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
+use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::builder::NatsSinkBuilder;
-use crate::error::{Failure, Place};
+use crate::error::{Failure, NatsErrors};
 use crate::headers;
 use crate::link::{Link, understand};
 use crate::opening::Opening;
@@ -38,7 +39,7 @@ pub struct NatsSink {
 impl NatsSink {
     pub(crate) async fn open(builder: NatsSinkBuilder) -> Result<Self> {
         let NatsSinkBuilder { nats, send_timeout } = builder;
-        let place = Place { topic: nats.topic.clone(), group: None };
+        let place = Place::new(&*nats.topic);
         let stream = nats.stream_name();
         let deadline = nats.deadline();
         let link = nats.link(&place, OPEN, deadline).await?;
@@ -50,10 +51,6 @@ impl NatsSink {
         Ok(Self { place, link, stream, max_message_bytes, send_timeout, unsettled: None })
     }
 
-    fn rejected(&self, message: String) -> Error {
-        self.place.error(ErrorKind::Rejected, SEND, message).with_delivery(Delivery::NotSent)
-    }
-
     /// Subject and headers of an event that is not too large (K4).
     fn prepare(&self, event: &Event) -> Result<(String, HeaderMap)> {
         let subject = format!("{}.{}", self.place.topic, token_of(&event.application));
@@ -62,15 +59,14 @@ impl NatsSink {
                 "topic and application make a subject of {} bytes, and {MAX_SUBJECT_BYTES} are possible",
                 subject.len()
             );
-            return Err(self.rejected(message));
+            return Err(self.place.rejected(message));
         }
         let headers = headers::of_event(event, &self.stream);
         let size = event.payload.len() + headers::size(&headers);
         let limit = self.link.client.max_payload().min(self.max_message_bytes);
         if size > limit {
-            let message =
-                format!("the event has {size} bytes with its headers, and server and stream take {limit}");
-            return Err(self.rejected(message));
+            let whose = "`max_payload` of the server, `max_msg_size` of the stream";
+            return Err(self.place.too_large(size, limit, whose));
         }
         Ok((subject, headers))
     }
@@ -162,10 +158,6 @@ impl Sink for NatsSink {
         }
         let error = self.explain(failure, deadline).await;
         Err(if again { error.with_delivery(Delivery::Unknown) } else { error })
-    }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Result};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::builder::NatsSourceBuilder;
-use crate::error::{Failure, Place};
+use crate::error::{Failure, NatsErrors};
 use crate::group::{Group, Session};
 use crate::headers;
 use crate::link::{Link, api};
@@ -57,7 +58,7 @@ impl NatsSource {
     pub(crate) async fn open(builder: NatsSourceBuilder) -> Result<Self> {
         let key = Key::new(&builder.nats.bucket_name(), builder.key());
         let NatsSourceBuilder { nats, group, start, application, request_timeout, heartbeat } = builder;
-        let place = Place { topic: nats.topic.clone(), group: Some(group) };
+        let place = Place::new(&*nats.topic).with_group(&*group);
         let token = application.as_deref().map(token_of);
         let filter = format!("{}.{}", nats.topic, token.as_deref().unwrap_or("*"));
         let log = Log { stream: nats.stream_name(), filter };

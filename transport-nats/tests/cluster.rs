@@ -8,24 +8,21 @@
 
 mod support;
 
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backup_tracker::{
     BackupState, BackupTracker, EventSource, PrimaryBackupTracker, RetryPolicy, SecondaryBackupTracker, Sink,
 };
-use backup_tracker_nats::{CreateStream, Nats, NatsSource, async_nats};
+use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::NatsCluster;
-use support::{cases, event, native, next, next_at_last, nothing, pause, send, soon};
+use support::{cases, event, native, next, next_at_last, nothing, pause, send, soon, source};
 
-fn main() -> ExitCode {
-    cases![
-        the_leaders_death_in_the_middle_of_a_backup_loses_nothing,
-        leaders_die_one_after_the_other_under_load_and_the_order_holds,
-        without_a_majority_everything_is_unavailable_and_comes_back,
-        stream_and_positions_outlive_a_restart_of_the_whole_cluster,
-    ]
+cases! {
+    the_leaders_death_in_the_middle_of_a_backup_loses_nothing,
+    leaders_die_one_after_the_other_under_load_and_the_order_holds,
+    without_a_majority_everything_is_unavailable_and_comes_back,
+    stream_and_positions_outlive_a_restart_of_the_whole_cluster,
 }
 
 /// The topic on all nodes, this one first.
@@ -34,11 +31,6 @@ fn topic(cluster: &NatsCluster, first: usize) -> Nats {
     urls.swap(0, first);
     let options = async_nats::ConnectOptions::new().retain_servers_order();
     Nats::new(urls.join(","), "backups").connect_options(options).create_stream(CreateStream::new(3))
-}
-
-async fn source(nats: &Nats, group: &str) -> NatsSource {
-    let builder = nats.source(group).request_timeout(Duration::from_secs(2));
-    builder.heartbeat(Duration::from_millis(300)).open().await.unwrap()
 }
 
 /// The node that leads the stream now, as the nodes that are up see it.

@@ -8,40 +8,32 @@
 
 mod support;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, Event, EventSource, Sink};
 use backup_tracker_conformance::Proxy;
-use backup_tracker_nats::{CreateStream, Nats, NatsSource, async_nats};
+use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::Nats as Server;
-use support::{cases, event, fails, native, next, next_at_last, nothing, pause, send, soon, topic};
+use support::{
+    SOON, cases, event, fails, native, next, next_at_last, nothing, pause, send, soon, source, topic,
+};
 use uuid::Uuid;
 
-fn main() -> ExitCode {
-    cases![
-        uncommitted_events_come_before_new_ones_after_a_restart_of_the_server,
-        a_purge_under_a_waiting_session_is_lost_once,
-        a_stream_deleted_under_a_session_is_lost_once_and_then_not_found,
-        a_stream_recreated_under_a_session_is_lost_once_and_read_from_its_beginning,
-        a_stream_that_is_gone_is_not_found_to_a_sink,
-        a_bucket_that_is_gone_is_not_found_to_a_commit,
-        a_full_stream_refuses_and_the_event_may_be_sent_again_later,
-        an_event_sent_twice_is_stored_once,
-        an_earlier_send_without_an_answer_never_comes_after_a_later_one,
-        a_retry_knows_no_more_than_the_attempt_before_it,
-        a_consumer_that_the_server_let_go_is_replaced_unnoticed,
-        a_server_that_stops_answering_is_unavailable_in_bounded_time,
-        a_delay_only_delays,
-        a_message_that_the_client_cannot_read_is_no_dead_end,
-    ]
-}
-
-const SOON: Duration = Duration::from_secs(3);
-
-async fn source(topic: &Nats, group: &str) -> NatsSource {
-    let builder = topic.source(group).request_timeout(Duration::from_secs(2));
-    builder.heartbeat(Duration::from_millis(300)).open().await.unwrap()
+cases! {
+    uncommitted_events_come_before_new_ones_after_a_restart_of_the_server,
+    a_purge_under_a_waiting_session_is_lost_once,
+    a_stream_deleted_under_a_session_is_lost_once_and_then_not_found,
+    a_stream_recreated_under_a_session_is_lost_once_and_read_from_its_beginning,
+    a_stream_that_is_gone_is_not_found_to_a_sink,
+    a_bucket_that_is_gone_is_not_found_to_a_commit,
+    a_full_stream_refuses_and_the_event_may_be_sent_again_later,
+    an_event_sent_twice_is_stored_once,
+    an_earlier_send_without_an_answer_never_comes_after_a_later_one,
+    a_retry_knows_no_more_than_the_attempt_before_it,
+    a_consumer_that_the_server_let_go_is_replaced_unnoticed,
+    a_server_that_stops_answering_is_unavailable_in_bounded_time,
+    a_delay_only_delays,
+    a_message_that_the_client_cannot_read_is_no_dead_end,
 }
 
 async fn uncommitted_events_come_before_new_ones_after_a_restart_of_the_server() {

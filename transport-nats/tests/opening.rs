@@ -8,39 +8,34 @@
 
 mod support;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
-use backup_tracker::{ErrorKind, EventSource, Sink};
+use backup_tracker::{ErrorKind, EventSource, Sink, StartAt};
 use backup_tracker_conformance::Proxy;
-use backup_tracker_nats::{CreateStream, Nats, StartAt, async_nats};
+use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::Nats as Server;
-use support::{cases, event, fails, native, next, nothing, send, topic};
+use support::{SOON, cases, event, fails, native, next, nothing, send, topic};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-fn main() -> ExitCode {
-    cases![
-        wrong_settings_are_named_before_anything_is_connected,
-        a_missing_stream_or_bucket_is_not_found_and_the_message_says_how_to_create_it,
-        stream_and_bucket_are_created_as_asked_for_and_left_alone_when_they_exist,
-        many_may_create_at_once,
-        a_stream_that_captures_something_else_is_refused,
-        a_stream_that_removes_events_unnoticed_is_refused,
-        a_stream_whose_subject_belongs_to_another_is_refused,
-        replicas_without_a_cluster_are_refused,
-        an_unreachable_server_is_unavailable,
-        a_black_hole_is_unavailable_within_the_time_limit,
-        a_server_that_is_too_old_is_refused_with_both_versions,
-        a_server_without_jetstream_is_refused,
-        one_reachable_server_of_several_is_enough,
-        a_foreign_value_in_the_groups_key_is_corrupt,
-        a_deleted_key_makes_the_group_a_new_one,
-    ]
+cases! {
+    wrong_settings_are_named_before_anything_is_connected,
+    a_missing_stream_or_bucket_is_not_found_and_the_message_says_how_to_create_it,
+    stream_and_bucket_are_created_as_asked_for_and_left_alone_when_they_exist,
+    many_may_create_at_once,
+    a_stream_that_captures_something_else_is_refused,
+    a_stream_that_removes_events_unnoticed_is_refused,
+    a_stream_whose_subject_belongs_to_another_is_refused,
+    replicas_without_a_cluster_are_refused,
+    an_unreachable_server_is_unavailable,
+    a_black_hole_is_unavailable_within_the_time_limit,
+    a_server_that_is_too_old_is_refused_with_both_versions,
+    a_server_without_jetstream_is_refused,
+    one_reachable_server_of_several_is_enough,
+    a_foreign_value_in_the_groups_key_is_corrupt,
+    a_deleted_key_makes_the_group_a_new_one,
 }
-
-const SOON: Duration = Duration::from_secs(3);
 
 async fn wrong_settings_are_named_before_anything_is_connected() {
     // Nothing listens there.

@@ -9,7 +9,6 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
@@ -20,25 +19,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::json;
-use support::{cases, event, fails, nothing, pause, send, soon};
+use support::{SOON, cases, event, fails, nothing, pause, send, soon};
 use tempfile::TempDir;
 
-fn main() -> ExitCode {
-    cases![
-        user_and_password_let_in_and_nothing_else_does,
-        a_token_lets_in_and_nothing_else_does,
-        a_credentials_file_lets_in_and_another_ones_does_not,
-        the_documented_permissions_are_enough,
-        a_missing_permission_is_denied_and_named,
-        an_inbox_that_may_not_be_subscribed_to_is_denied_and_named,
-        a_permission_that_is_taken_away_shows_at_the_next_commit,
-        tls_works_with_an_authority_that_is_trusted_and_with_no_other,
-        tls_on_both_sides_needs_the_clients_certificate,
-        debug_and_errors_show_no_secret,
-    ]
+cases! {
+    user_and_password_let_in_and_nothing_else_does,
+    a_token_lets_in_and_nothing_else_does,
+    a_credentials_file_lets_in_and_another_ones_does_not,
+    the_documented_permissions_are_enough,
+    a_missing_permission_is_denied_and_named,
+    an_inbox_that_may_not_be_subscribed_to_is_denied_and_named,
+    a_permission_that_is_taken_away_shows_at_the_next_commit,
+    tls_works_with_an_authority_that_is_trusted_and_with_no_other,
+    tls_on_both_sides_needs_the_clients_certificate,
+    debug_and_errors_show_no_secret,
 }
-
-const SOON: Duration = Duration::from_secs(3);
 
 fn nats(server: &Server) -> Nats {
     let nats = Nats::new(server.url(), "backups").create_stream(CreateStream::new(1));

@@ -8,25 +8,21 @@
 
 mod support;
 
-use std::process::ExitCode;
-
 use async_nats::jetstream::stream::Config;
 use backup_tracker::{EventSource, Sink};
 use backup_tracker_nats::{async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
 use support::{cases, event, native, next, nothing, send, topic};
 
-fn main() -> ExitCode {
-    cases![
-        every_application_has_a_subject_of_its_own,
-        every_group_has_a_position_of_its_own,
-        a_source_of_one_application_gets_nothing_else,
-        a_source_of_one_application_is_not_disturbed_when_others_events_are_trimmed,
-        topics_of_several_parts_live_side_by_side,
-        what_else_the_stream_captures_is_left_alone,
-        deleted_messages_leave_gaps_that_nobody_minds,
-        several_topics_may_share_a_bucket,
-    ]
+cases! {
+    every_application_has_a_subject_of_its_own,
+    every_group_has_a_position_of_its_own,
+    a_source_of_one_application_gets_nothing_else,
+    a_source_of_one_application_is_not_disturbed_when_others_events_are_trimmed,
+    topics_of_several_parts_live_side_by_side,
+    what_else_the_stream_captures_is_left_alone,
+    deleted_messages_leave_gaps_that_nobody_minds,
+    several_topics_may_share_a_bucket,
 }
 
 const NAMES: [&str; 10] =

@@ -1,9 +1,10 @@
 //! Where and as whom to connect.
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, Result};
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 
-use crate::error::{Cause, Failure, Place};
+use crate::error::{Cause, Failure, RedisErrors};
 use crate::tls::Certificates;
 
 /// Without `Debug`: it holds a password and perhaps a key.

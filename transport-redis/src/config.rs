@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use backup_tracker::transport::{Place, not_blank, not_zero};
 use backup_tracker::{Error, Result, StartAt};
 use redis::ConnectionInfo;
 
 use crate::access::Access;
-use crate::error::Place;
 use crate::sink::RedisSink;
 use crate::source::RedisSource;
 
@@ -219,7 +219,7 @@ impl RedisSinkBuilder {
                 return Err(Error::config("replicas", "it is 0; leave the setting out instead"));
             }
         }
-        let place = Place { topic: self.redis.topic.clone(), group: None };
+        let place = Place::new(&*self.redis.topic);
         RedisSink::open(self, place).await
     }
 }
@@ -262,21 +262,7 @@ impl RedisSourceBuilder {
         self.redis.check()?;
         not_blank("group", &self.group)?;
         not_zero("request timeout", self.request_timeout)?;
-        let place = Place { topic: self.redis.topic.clone(), group: Some(self.group.clone()) };
+        let place = Place::new(&*self.redis.topic).with_group(&*self.group);
         RedisSource::open(self, place).await
     }
-}
-
-fn not_blank(setting: &str, value: &str) -> Result<()> {
-    if value.trim().is_empty() {
-        return Err(Error::config(setting, "it is blank"));
-    }
-    Ok(())
-}
-
-fn not_zero(setting: &str, value: Duration) -> Result<()> {
-    if value < Duration::from_millis(1) {
-        return Err(Error::config(setting, "it is less than a millisecond"));
-    }
-    Ok(())
 }

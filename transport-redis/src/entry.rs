@@ -75,12 +75,6 @@ pub(crate) fn fields(event: &Event) -> Vec<Vec<u8>> {
     fields
 }
 
-/// The bytes of an event that count against the limit.
-pub(crate) fn size_of(event: &Event) -> usize {
-    let headers = event.headers.iter().map(|header| header.name.len() + header.value.len());
-    headers.fold(event.payload.len() + event.application.len(), usize::saturating_add)
-}
-
 /// The record of an entry, whoever wrote it: of a field that is there twice, other than a header, the first counts, and a
 /// field that is not ours counts for nothing.
 pub(crate) fn record(id: EntryId, fields: Vec<Value>) -> Record {

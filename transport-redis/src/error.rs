@@ -5,43 +5,35 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind};
 use redis::{ErrorKind as RedisKind, RedisError};
 
-/// What an error is about, so that every message names it.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) group: Option<String>,
+/// The errors of Redis and of its client, with their place.
+pub(crate) trait RedisErrors {
+    /// There is no stream.
+    fn missing(&self, operation: &'static str) -> Error;
+
+    /// An answer of the server that no version of it should give.
+    fn strange(&self, operation: &'static str) -> Error;
+
+    /// The error of a request that failed.
+    fn failure(&self, operation: &'static str, failure: Failure) -> Error;
 }
 
-impl Place {
-    pub(crate) fn error(
-        &self,
-        kind: ErrorKind,
-        operation: &'static str,
-        message: impl Into<String>,
-    ) -> Error {
-        let error = Error::new(kind, operation, message).with_topic(&*self.topic);
-        match &self.group {
-            Some(group) => error.with_group(&**group),
-            None => error,
-        }
-    }
-
-    pub(crate) fn missing(&self, operation: &'static str) -> Error {
+impl RedisErrors for Place {
+    fn missing(&self, operation: &'static str) -> Error {
         let message = "there is no such stream; create it (`XGROUP CREATE <stream> <group> $ MKSTREAM`), \
                        or ask for it with `create_stream()`";
         self.error(ErrorKind::NotFound, operation, message).with_delivery(Delivery::NotSent)
     }
 
-    /// An answer of the server that no version of it should give.
-    pub(crate) fn strange(&self, operation: &'static str) -> Error {
+    fn strange(&self, operation: &'static str) -> Error {
         let message = "the server's answer cannot be understood; it must be Redis 7.0 or later";
         self.error(ErrorKind::Corrupt, operation, message)
     }
 
-    pub(crate) fn failure(&self, operation: &'static str, failure: Failure) -> Error {
+    fn failure(&self, operation: &'static str, failure: Failure) -> Error {
         let delivery = failure.delivery();
         let error = match failure.cause {
             Cause::Timeout(time) => {
@@ -151,7 +143,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place { topic: "backups".into(), group: Some("search".into()) }
+        Place::new("backups").with_group("search")
     }
 
     fn answer(code: &str, text: &str) -> RedisError {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Result, StartAt};
 use redis::{Client, Cmd};
 use tokio::task::JoinHandle;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::answer::{self, Group, Looked, Opened};
 use crate::config::RedisSourceBuilder;
 use crate::entry::EntryId;
-use crate::error::Place;
+use crate::error::RedisErrors;
 use crate::link::{Deadline, Link};
 use crate::log::{Entry, Found, Mark};
 use crate::script;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use redis::{Cmd, Value};
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use crate::answer;
 use crate::config::{RedisSinkBuilder, Replicas};
 use crate::entry;
-use crate::error::{Failure, Place};
+use crate::error::{Failure, RedisErrors};
 use crate::link::{CENTURY, Connection, Deadline, Link};
 use crate::script;
 
@@ -125,23 +126,19 @@ impl RedisSink {
         self.registered = None;
         self.link.give_up(connection.generation);
         let message = "the server does not know this connection any more; the next send makes another one";
-        self.refused(ErrorKind::Unavailable, operation, message)
-    }
-
-    fn refused(&self, kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Error {
-        self.place.error(kind, operation, message).with_delivery(Delivery::NotSent)
+        self.place.error(ErrorKind::Unavailable, operation, message).with_delivery(Delivery::NotSent)
     }
 
     fn check(&self, event: &Event) -> Result<()> {
-        let (size, limit) = (entry::size_of(event), self.settings.max_event_bytes);
+        let size = event.size() + event.application.len();
+        let limit = self.settings.max_event_bytes;
         if size > limit {
-            let message = format!("the event has {size} bytes, and the sink takes {limit}");
-            return Err(self.refused(ErrorKind::Rejected, SEND, message));
+            return Err(self.place.too_large(size, limit, "`max_event_bytes` of the sink"));
         }
         let count = event.headers.len();
         if count > MAX_HEADERS {
             let message = format!("the event has {count} headers, and the sink takes {MAX_HEADERS}");
-            return Err(self.refused(ErrorKind::Rejected, SEND, message));
+            return Err(self.place.rejected(message));
         }
         Ok(())
     }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 
 use crate::answer::{self, Group, Looked, Opened};
 use crate::config::RedisSourceBuilder;
 use crate::entry;
-use crate::error::Place;
+use crate::error::RedisErrors;
 use crate::link::Deadline;
 use crate::log::{Entry, Mark};
 use crate::reader::{Reader, Step, Task};
@@ -175,10 +176,6 @@ impl EventSource for RedisSource {
                 Ok(behind.max(fetched))
             }
         }
-    }
-
-    async fn close(self) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -29,6 +29,31 @@ macro_rules! listener_setters {
     };
 }
 
+/// The steps of a [`BackupTracker`] that takes each of them with its method `call`.
+macro_rules! steps_by_call {
+    () => {
+        async fn startup_complete(&self) -> $crate::error::Result<$crate::transition::BackupTransition> {
+            self.call($crate::protocol::primary::Action::StartupComplete).await
+        }
+
+        async fn start_backup(&self) -> $crate::error::Result<$crate::transition::BackupTransition> {
+            self.call($crate::protocol::primary::Action::StartBackup).await
+        }
+
+        async fn finish_backup(&self) -> $crate::error::Result<$crate::transition::BackupTransition> {
+            self.call($crate::protocol::primary::Action::FinishBackup).await
+        }
+
+        async fn start_restore(&self) -> $crate::error::Result<$crate::transition::BackupTransition> {
+            self.call($crate::protocol::primary::Action::StartRestore).await
+        }
+
+        async fn finish_restore(&self) -> $crate::error::Result<$crate::transition::BackupTransition> {
+            self.call($crate::protocol::primary::Action::FinishRestore).await
+        }
+    };
+}
+
 mod announce;
 mod board;
 mod counters;

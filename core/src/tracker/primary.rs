@@ -202,25 +202,7 @@ impl BackupTracker for PrimaryBackupTracker {
         self.board.state()
     }
 
-    async fn startup_complete(&self) -> Result<BackupTransition> {
-        self.call(Action::StartupComplete).await
-    }
-
-    async fn start_backup(&self) -> Result<BackupTransition> {
-        self.call(Action::StartBackup).await
-    }
-
-    async fn finish_backup(&self) -> Result<BackupTransition> {
-        self.call(Action::FinishBackup).await
-    }
-
-    async fn start_restore(&self) -> Result<BackupTransition> {
-        self.call(Action::StartRestore).await
-    }
-
-    async fn finish_restore(&self) -> Result<BackupTransition> {
-        self.call(Action::FinishRestore).await
-    }
+    steps_by_call!();
 
     /// Ends the tracker. What is owed is tried once more, for as long as the [`RetryPolicy`] says; if it stays owed, that is
     /// the error. Closing twice is fine. From inside a listener it returns without waiting for listeners.

@@ -128,25 +128,7 @@ impl BackupTracker for SimpleBackupTracker {
         self.0.board.state()
     }
 
-    async fn startup_complete(&self) -> Result<BackupTransition> {
-        self.call(Action::StartupComplete).await
-    }
-
-    async fn start_backup(&self) -> Result<BackupTransition> {
-        self.call(Action::StartBackup).await
-    }
-
-    async fn finish_backup(&self) -> Result<BackupTransition> {
-        self.call(Action::FinishBackup).await
-    }
-
-    async fn start_restore(&self) -> Result<BackupTransition> {
-        self.call(Action::StartRestore).await
-    }
-
-    async fn finish_restore(&self) -> Result<BackupTransition> {
-        self.call(Action::FinishRestore).await
-    }
+    steps_by_call!();
 
     /// Ends the tracker; waits for listeners that are due, except from inside one. Closing twice is fine.
     async fn close(&self) -> Result<()> {

@@ -8,10 +8,10 @@ use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions};
 use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
 use backup_tracker_kafka::rdkafka::producer::FutureProducer;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSink, KafkaSource};
+use backup_tracker_kafka::{CreateTopic, KafkaSink, KafkaSource};
 
-use crate::mock::{LIMIT, MAX_EVENT_BYTES, OVERHEAD, PARTITIONS, failed, produce};
-use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
+use crate::proxy::Mode;
+use crate::topic::{self, PARTITIONS, Topic, failed};
 
 /// An administrator's requests are not what is tested.
 const ADMIN: Duration = Duration::from_secs(30);
@@ -28,9 +28,7 @@ impl Harness for BrokerHarness {
     }
 
     fn profile(&self) -> Profile {
-        Profile::new(MAX_EVENT_BYTES)
-            .lacks(Ability::MonotonicPosition, "OffsetCommit overwrites a group's offset without comparing")
-            .lacks(Ability::End, "a topic never ends")
+        topic::profile()
             .lacks(
                 Ability::Recreate,
                 "a broker deletes a group's offsets with the topic, and the group is new to the next session",
@@ -42,25 +40,12 @@ impl Harness for BrokerHarness {
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<BrokerLane> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.servers);
-        let mut servers = self.servers.clone();
-        let mut proxy = None;
-        if isolation == Isolation::Own {
-            let started = Proxy::start(&servers).await.map_err(failed)?;
-            servers = started.servers();
-            proxy = Some(started);
-        }
-        let kafka = Kafka::new(servers, name)
-            .open_timeout(ADMIN)
-            .property("reconnect.backoff.max.ms", "200")
-            .property("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
-            .property("socket.connection.setup.timeout.ms", "2000")
-            .property("api.version.request.timeout.ms", "1000");
+        let mut topic = Topic::new(self.servers.clone(), name, isolation).await?;
+        topic.kafka = topic.kafka.open_timeout(ADMIN);
         let lane = BrokerLane {
             admin: config.create().map_err(failed)?,
             producer: config.create().map_err(failed)?,
-            proxy,
-            topic: name.to_owned(),
-            kafka,
+            topic,
         };
         lane.create().await?;
         Ok(lane)
@@ -70,22 +55,13 @@ impl Harness for BrokerHarness {
 pub(crate) struct BrokerLane {
     admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
-    /// Between the lane's clients and the broker, where the case disturbs them.
-    proxy: Option<Proxy>,
-    topic: String,
-    kafka: Kafka,
+    topic: Topic,
 }
 
 impl BrokerLane {
     async fn create(&self) -> Result<()> {
         let create = CreateTopic::new(PARTITIONS, 1);
-        drop(self.kafka.clone().create_topic(create).sink().open().await?);
-        Ok(())
-    }
-
-    fn set(&self, mode: Mode) -> Result<()> {
-        let proxy = self.proxy.as_ref().ok_or_else(|| failed("the lane has no proxy"))?;
-        proxy.set(mode);
+        drop(self.topic.kafka.clone().create_topic(create).sink().open().await?);
         Ok(())
     }
 }
@@ -95,47 +71,43 @@ impl Lane for BrokerLane {
     type Source = KafkaSource;
 
     async fn sink(&self) -> Result<KafkaSink> {
-        let limit = (MAX_EVENT_BYTES + OVERHEAD).to_string();
-        let builder = self.kafka.sink().property("message.max.bytes", limit);
-        builder.send_timeout(LIMIT).open().await
+        self.topic.sink().await
     }
 
     async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
         // One broker for all lanes, so that the topic makes the group.
-        let group = format!("{}-{group}", self.topic);
-        let builder = self.kafka.source(group).start(start);
-        builder.request_timeout(LIMIT).open().await
+        self.topic.source(&format!("{}-{group}", self.topic.name), start).await
     }
 
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
-        produce(&self.producer, &self.topic, &record).await
+        self.topic.produce(&self.producer, &record).await
     }
 
     async fn trim(&self) -> Result<()> {
         let mut ends = TopicPartitionList::new();
         for partition in 0..PARTITIONS as i32 {
-            ends.add_partition_offset(&self.topic, partition, Offset::End).map_err(failed)?;
+            ends.add_partition_offset(&self.topic.name, partition, Offset::End).map_err(failed)?;
         }
         let trimmed = self.admin.delete_records(&ends, &options()).await.map_err(failed)?;
         trimmed.elements().iter().try_for_each(|element| element.error().map_err(failed))
     }
 
     async fn recreate(&self) -> Result<()> {
-        let deleted = self.admin.delete_topics(&[&self.topic], &options()).await.map_err(failed)?;
+        let deleted = self.admin.delete_topics(&[&self.topic.name], &options()).await.map_err(failed)?;
         for topic in deleted {
             topic.map_err(|(_, code)| failed(code))?;
         }
         // Deleted is not yet known everywhere.
-        while self.kafka.sink().open().await.is_ok() {}
+        while self.topic.kafka.sink().open().await.is_ok() {}
         self.create().await
     }
 
     async fn inflict(&self, fault: Fault) -> Result<()> {
-        self.set(if fault == Fault::Cut { Mode::Cut } else { Mode::BlackHole })
+        self.topic.set(if fault == Fault::Cut { Mode::Cut } else { Mode::BlackHole })
     }
 
     async fn heal(&self) -> Result<()> {
-        self.set(Mode::Pass)
+        self.topic.set(Mode::Pass)
     }
 }
 

@@ -53,6 +53,16 @@ impl Cluster {
     }
 }
 
+/// A cluster of one partition with one event, `one`, a sink, and a source of the group `search` that has read it.
+pub(crate) async fn with_one_read() -> (Cluster, KafkaSink, KafkaSource) {
+    let cluster = cluster(1);
+    let mut sink = cluster.sink().await;
+    send(&mut sink, "app", "one").await;
+    let mut source = cluster.source("search").await;
+    assert_eq!(texts(&mut source, 1).await, ["one"]);
+    (cluster, sink, source)
+}
+
 /// The output of a future that must be ready soon.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it did not happen in time")

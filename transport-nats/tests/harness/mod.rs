@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::{HeaderMap, jetstream::Context};
-use backup_tracker::{BoxError, Error, ErrorKind, Result};
+use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
 use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
-use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, StartAt, async_nats, token_of};
+use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
 
 /// Small, so that the suite need not send much to exceed it.

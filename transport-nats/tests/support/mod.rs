@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use backup_tracker::{Error, ErrorKind, Event, EventSource, Record, Result, Sink};
-use backup_tracker_nats::{CreateStream, Nats, async_nats};
+use backup_tracker_nats::{CreateStream, Nats, NatsSource, async_nats};
 use backup_tracker_test_servers::Nats as Server;
 use libtest_mimic::{Arguments, Completion, Trial};
 use tokio::runtime::Builder;
@@ -20,12 +20,17 @@ const BOUND: Duration = Duration::from_secs(60);
 /// How long may pass until something comes that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How soon something has to fail that fails at once, or at the time limit of [`source`].
+pub(crate) const SOON: Duration = Duration::from_secs(3);
+
 pub(crate) type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
 
-/// The cases, by the names of their functions.
+/// The program that runs these async functions as cases.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
-        $crate::support::run(&[$((stringify!($name), || Box::pin($name()))),*])
+        fn main() -> std::process::ExitCode {
+            $crate::support::run(&[$((stringify!($name), || Box::pin($name()))),*])
+        }
     };
 }
 pub(crate) use cases;
@@ -51,6 +56,12 @@ pub(crate) fn run(cases: &[Case]) -> ExitCode {
 /// A topic on this server, whose stream and bucket are created.
 pub(crate) fn topic(server: &Server, topic: &str) -> Nats {
     Nats::new(server.url(), topic).create_stream(CreateStream::new(1)).open_timeout(Duration::from_secs(5))
+}
+
+/// A source that gives up soon.
+pub(crate) async fn source(topic: &Nats, group: &str) -> NatsSource {
+    let builder = topic.source(group).request_timeout(Duration::from_secs(2));
+    builder.heartbeat(Duration::from_millis(300)).open().await.unwrap()
 }
 
 /// A JetStream context without this crate.

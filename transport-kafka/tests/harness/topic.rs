@@ -1,0 +1,91 @@
+//! What a lane has on any cluster: a topic, and a proxy before it where the case disturbs it.
+
+use std::time::Duration;
+
+use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
+use backup_tracker_conformance::{Ability, Isolation, Profile, RawRecord};
+use backup_tracker_kafka::rdkafka::message::{Header, OwnedHeaders};
+use backup_tracker_kafka::rdkafka::producer::{FutureProducer, FutureRecord};
+use backup_tracker_kafka::{Kafka, KafkaSink, KafkaSource, partition_for};
+
+use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
+
+pub(crate) const PARTITIONS: u32 = 3;
+const MAX_EVENT_BYTES: usize = 100_000;
+/// Key, lengths and batch header: what this crate counts in addition to a payload.
+const OVERHEAD: usize = 36 + 82;
+/// Everything that has a time limit answers within this, or the suite would wait for librdkafka's patience.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// What Kafka lacks, whoever plays the broker.
+pub(crate) fn profile() -> Profile {
+    Profile::new(MAX_EVENT_BYTES)
+        .lacks(Ability::MonotonicPosition, "OffsetCommit overwrites a group's offset without comparing")
+        .lacks(Ability::End, "a topic never ends")
+}
+
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) kafka: Kafka,
+    proxy: Option<Proxy>,
+}
+
+impl Topic {
+    /// The topic of this name on these servers, with clients that notice trouble soon.
+    pub(crate) async fn new(mut servers: String, name: &str, isolation: Isolation) -> Result<Self> {
+        let mut proxy = None;
+        if isolation == Isolation::Own {
+            let started = Proxy::start(&servers).await.map_err(failed)?;
+            servers = started.servers();
+            proxy = Some(started);
+        }
+        let kafka = Kafka::new(servers, name)
+            .property("reconnect.backoff.max.ms", "200")
+            .property("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
+            .property("socket.connection.setup.timeout.ms", "2000")
+            .property("api.version.request.timeout.ms", "1000");
+        Ok(Self { name: name.to_owned(), kafka, proxy })
+    }
+
+    /// What passes between the clients and the cluster from now on.
+    pub(crate) fn set(&self, mode: Mode) -> Result<()> {
+        let proxy = self.proxy.as_ref().ok_or_else(|| failed("the lane has no proxy"))?;
+        proxy.set(mode);
+        Ok(())
+    }
+
+    pub(crate) async fn sink(&self) -> Result<KafkaSink> {
+        let limit = (MAX_EVENT_BYTES + OVERHEAD).to_string();
+        let builder = self.kafka.sink().property("message.max.bytes", limit);
+        builder.send_timeout(LIMIT).open().await
+    }
+
+    pub(crate) async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
+        let builder = self.kafka.source(group).start(start);
+        builder.request_timeout(LIMIT).open().await
+    }
+
+    /// Appends a record as a foreign program would.
+    pub(crate) async fn produce(&self, producer: &FutureProducer, record: &RawRecord) -> Result<()> {
+        let partition = partition_for(&record.application, PARTITIONS);
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
+            headers.insert(Header { key: &header.name, value: Some(&header.value[..]) })
+        });
+        let foreign = FutureRecord::<[u8], [u8]>::to(&self.name);
+        let mut foreign = foreign.partition(partition as i32).headers(headers);
+        if let Some(key) = &record.key {
+            foreign = foreign.key(key);
+        }
+        if let Some(payload) = &record.payload {
+            foreign = foreign.payload(payload);
+        }
+        let sent = producer.send(foreign, LIMIT).await;
+        sent.map(drop).map_err(|(error, _)| failed(error))
+    }
+}
+
+/// The harness failed, and not what it tests.
+pub(crate) fn failed(cause: impl Into<BoxError>) -> Error {
+    let cause = cause.into();
+    Error::new(ErrorKind::Internal, "harness", cause.to_string()).with_source(cause)
+}
