@@ -48,6 +48,7 @@
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
 //! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), [`transport`], `backup-tracker-conformance` |
 //! | know at 3 a.m. what it does | [`metrics`], an optional feature |
+//! | only look at a log | [`Applier`] and [`Backlog`], the rules of a secondary without the rest of it |
 //! | speak to services in other languages | [`wire`] |
 //!
 //! # The contract of the trackers
@@ -108,8 +109,10 @@ pub use event::{Event, Header, Position, Record};
 pub use gate::{OwnedPermit, Permit, WorkGate};
 pub use health::Health;
 pub use listener::{Change, Listener};
+pub use protocol::applier::{Applied, Applier, Skip};
+pub use protocol::backlog::Backlog;
 pub use protocol::secondary::CommitOrder;
-pub use retry::RetryPolicy;
+pub use retry::{RetryPolicy, Waits};
 pub use sink::Sink;
 pub use source::{EventSource, StartAt};
 pub use state::{BackupState, UnknownState};

@@ -59,7 +59,9 @@ impl RetryPolicy {
         self
     }
 
-    pub(crate) fn waits(&self) -> Waits {
+    /// The waits of a series of attempts, one after each attempt that failed; at the end of them it is given up.
+    #[must_use]
+    pub fn waits(&self) -> Waits {
         let waits = ExponentialBuilder::default()
             .with_min_delay(self.first)
             .with_max_delay(self.longest)
@@ -76,9 +78,9 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The waits of one series of attempts.
+/// The waits of one series of attempts: [`RetryPolicy::waits`].
 #[derive(Debug)]
-pub(crate) struct Waits {
+pub struct Waits {
     waits: backon::ExponentialBackoff,
     left: Option<Duration>,
 }

@@ -48,6 +48,23 @@ impl BackupTransition {
         }
     }
 
+    /// The way back to Ready that a primary owes when it has given up this announcement and the log may hold it (T7).
+    ///
+    /// From the state that was announced, not from the primary's own: whoever took the announcement finds its own state in
+    /// it, and the Java readers ignore a step from READY to READY. It is another event than the announcement, so it has
+    /// another id: derived and not drawn, to keep randomness out of the machine.
+    pub(crate) fn way_back(&self) -> Self {
+        let id = Uuid::from_u128(self.id.as_u128() ^ 1);
+        Self { id, from: self.to, to: BackupState::Ready, ..self.clone() }
+    }
+
+    /// Whether this step takes `announced` back: the primary did not learn whether its announcement had reached the log,
+    /// gave it up, and announced the way back to Ready (T7). The operation that was announced never ran.
+    #[must_use]
+    pub fn takes_back(&self, announced: &Self) -> bool {
+        announced.to.is_operation() && *self == announced.way_back()
+    }
+
     /// When the primary decided on it; `None` where the platform's clock cannot express it.
     #[must_use]
     pub fn time(&self) -> Option<SystemTime> {
@@ -58,5 +75,24 @@ impl BackupTransition {
 impl fmt::Display for BackupTransition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {} to {}", self.application, self.from, self.to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_does_not_take_back_what_it_ends() {
+        let (begin, end) = (Uuid::from_u128(4), Uuid::from_u128(5));
+        let step = |id, millis, from, to| BackupTransition::new(id, "app", millis, from, to);
+        let announced = step(begin, 7, BackupState::Ready, BackupState::BackingUp);
+        let back = announced.way_back();
+        assert_eq!(back, step(end, 7, BackupState::BackingUp, BackupState::Ready));
+        assert!(back.takes_back(&announced));
+        let random = Uuid::from_u128(99);
+        assert!(!step(random, 7, BackupState::BackingUp, BackupState::Ready).takes_back(&announced));
+        assert!(!step(end, 8, BackupState::BackingUp, BackupState::Ready).takes_back(&announced));
+        assert!(!back.takes_back(&back) && !announced.takes_back(&announced));
     }
 }

@@ -4,6 +4,8 @@
 //! next, and a crash may fall between any two: what is promised must hold at every such place. The drivers are in
 //! `tracker`; the tests here explore the machines themselves.
 
+pub(crate) mod applier;
+pub(crate) mod backlog;
 pub(crate) mod primary;
 pub(crate) mod secondary;
 

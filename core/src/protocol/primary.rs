@@ -216,7 +216,7 @@ impl Primary {
         };
         let mut effects = Vec::new();
         if unknown || command.insist {
-            let debt = self.way_back(transition, command.action);
+            let debt = Self::way_back(transition, command.action);
             effects.push(Effect::Owe(debt.transition.clone(), error.clone()));
             self.debt = Some(debt);
         }
@@ -224,20 +224,11 @@ impl Primary {
         effects
     }
 
-    fn way_back(&self, announced: BackupTransition, action: Action) -> Debt {
+    fn way_back(announced: BackupTransition, action: Action) -> Debt {
         if announced.to == BackupState::Ready {
             return Debt { transition: announced, answers: Some(action) };
         }
-        // From the state that was announced, not from the own one: whoever took the announcement finds its own state in it, and
-        // the Java readers ignore a step from READY to READY. It is another event than the announcement, so it has another id: derived and not drawn, to keep randomness out of the machine.
-        let id = Uuid::from_u128(announced.id.as_u128() ^ 1);
-        let transition = BackupTransition::new(
-            id,
-            self.application.clone(),
-            announced.timestamp_millis,
-            announced.to,
-            BackupState::Ready,
-        );
+        let transition = announced.way_back();
         Debt { transition, answers: None }
     }
 }

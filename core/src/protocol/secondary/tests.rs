@@ -1,4 +1,8 @@
 use super::*;
+use uuid::Uuid;
+
+use crate::protocol::applier::REMEMBERED_IDS;
+use crate::protocol::backlog::RECOUNT_AFTER;
 use BackupState::{BackingUp, Ready, Restoring, Starting};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -246,7 +250,7 @@ fn t11_an_id_is_applied_once_within_the_remembered_ones() {
     for _ in 0..REMEMBERED_IDS {
         session.step("app", Ready, Ready);
     }
-    assert_eq!(session.machine.remembered.set.len(), REMEMBERED_IDS);
+    assert_eq!(session.machine.applier.remembers(), REMEMBERED_IDS);
     assert_eq!(session.with_id("app", id, Ready, BackingUp).len(), 2);
 }
 
