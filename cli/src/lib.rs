@@ -12,6 +12,8 @@
 
 mod commands;
 mod exit;
+#[allow(dead_code, unused_imports, reason = "the commands that read it follow")]
+mod ledger;
 mod logging;
 pub mod options;
 
