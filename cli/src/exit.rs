@@ -9,6 +9,10 @@ pub(crate) enum Exit {
     Success,
     /// It is not, and the output says why.
     Failure,
+    /// The program was called in a way that it does not understand, or is configured wrongly; standard error says how.
+    Usage,
+    /// A time limit that the user gave has ended.
+    TimedOut,
     /// Ctrl-C.
     Interrupted,
     /// Whoever read the output stopped reading, so that nobody learned the result.
@@ -21,6 +25,8 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::TimedOut => 124,
             Exit::Interrupted => 130,
             Exit::OutputClosed => 141,
         })

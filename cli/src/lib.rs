@@ -6,13 +6,13 @@
 //! |---|---|
 //! | 0 | all is as it should be |
 //! | 1 | it is not; the output says why |
-//! | 2 | the program was called in a way that it does not understand |
+//! | 2 | the program was called in a way that it does not understand, or is configured wrongly; standard error names the option |
+//! | 124 | `wait`: the time is over |
 //! | 130 | it was interrupted (Ctrl-C) |
 //! | 141 | whoever read its output stopped reading before the end |
 
 mod commands;
 mod exit;
-#[allow(dead_code, unused_imports, reason = "the commands that read it follow")]
 mod ledger;
 mod logging;
 pub mod options;

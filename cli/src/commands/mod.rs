@@ -1,6 +1,10 @@
 //! The commands, one a file.
 
 mod demo;
+mod history;
+mod reading;
+mod status;
+mod wait;
 
 use std::io::{self, Write};
 
@@ -12,6 +16,9 @@ use crate::exit::Exit;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Arguments),
+    History(Box<history::Arguments>),
+    Status(Box<status::Arguments>),
+    Wait(Box<wait::Arguments>),
 }
 
 impl Command {
@@ -20,6 +27,9 @@ impl Command {
     pub(crate) async fn run(self, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
         match self {
             Self::Demo(arguments) => demo::run(&arguments, out).await,
+            Self::History(arguments) => history::run(&arguments, out).await,
+            Self::Status(arguments) => status::run(&arguments, out).await,
+            Self::Wait(arguments) => wait::run(&arguments, out).await,
         }
     }
 }

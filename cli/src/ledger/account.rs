@@ -5,8 +5,8 @@ use std::sync::Arc;
 use backup_tracker::wire::Decoded;
 use backup_tracker::{Applied, Applier, BackupState, Record, Skip};
 
-use super::Step;
 use super::operation::Operation;
+use super::{Lasting, Step};
 
 /// One application, as every secondary sees it, and its operations.
 #[derive(Clone, Debug)]
@@ -91,6 +91,16 @@ impl Account {
     /// The step by which it came into its state; `None` while nothing is known.
     pub(crate) const fn since(&self) -> Option<&Step> {
         self.since.as_ref()
+    }
+
+    /// When it came into its state, by the primary's clock, in milliseconds since the epoch.
+    pub(crate) fn since_millis(&self) -> Option<u64> {
+        self.since().map(|step| step.transition.timestamp_millis)
+    }
+
+    /// How long it has been in its state; `None` while nothing is known.
+    pub(crate) fn lasting(&self, now_millis: u64) -> Option<Lasting> {
+        self.since_millis().map(|since| Lasting::between(since, now_millis))
     }
 
     /// The newest step that was applied.

@@ -1,0 +1,69 @@
+//! What goes to standard error: all that is not the result.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use backup_tracker::{Error, ErrorKind};
+
+use super::Progress;
+use crate::exit::Exit;
+use crate::options::OpenError;
+
+fn say(label: &str, what: fmt::Arguments<'_>) {
+    // Where that fails there is nowhere left to say so.
+    drop(writeln!(io::stderr(), "{label}: {what}"));
+}
+
+pub(in crate::commands) fn note(what: fmt::Arguments<'_>) {
+    say("note", what);
+}
+
+pub(in crate::commands) fn error(what: fmt::Arguments<'_>) {
+    say("error", what);
+}
+
+/// Says what is wrong, and what the program exits with.
+pub(in crate::commands) fn failed(error: &OpenError) -> Exit {
+    self::error(format_args!("{error}"));
+    match error {
+        OpenError::Broker(error) if error.kind() != ErrorKind::Config => Exit::Failure,
+        _ => Exit::Usage,
+    }
+}
+
+/// Tells trouble once, and when it is over.
+#[derive(Debug, Default)]
+pub(in crate::commands) struct Notices {
+    trouble: Option<String>,
+}
+
+impl Notices {
+    pub(in crate::commands) fn of(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Record | Progress::Counted => self.fine(),
+            Progress::Lost(error) => {
+                say("warning", format_args!("{error}; reading from the earliest record that there is"));
+            }
+            Progress::Trouble(error) => self.troubled(error),
+        }
+    }
+
+    pub(in crate::commands) fn troubled(&mut self, error: &Error) {
+        let trouble = error.to_string();
+        if self.trouble.as_ref() != Some(&trouble) {
+            say("warning", format_args!("{trouble}; trying again"));
+            self.trouble = Some(trouble);
+        }
+    }
+
+    pub(in crate::commands) fn fine(&mut self) {
+        if self.trouble.take().is_some() {
+            note(format_args!("the broker answers again"));
+        }
+    }
+
+    /// What is wrong at the moment.
+    pub(in crate::commands) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+}
