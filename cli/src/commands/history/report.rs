@@ -104,7 +104,7 @@ fn outcome(operation: &Operation) -> (String, Style) {
     };
     let mut words = words.to_owned();
     if operation.begin.is_none() {
-        words.push_str("; its begin is not in the log");
+        words.push_str("; no begin in the log");
     }
     // What runs is measured by this machine's clock.
     if operation.lasting(u64::MAX).is_some_and(|lasting| lasting.skewed) {

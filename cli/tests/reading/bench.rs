@@ -1,0 +1,180 @@
+//! A topic on librdkafka's mock cluster, written by hand, and the program that reads it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use backup_tracker::wire::encode;
+use backup_tracker::{BackupState, BackupTransition, Sink, WireFormat};
+use backup_tracker_kafka::rdkafka::ClientConfig;
+use backup_tracker_kafka::rdkafka::mocking::MockCluster;
+use backup_tracker_kafka::rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use backup_tracker_kafka::{Kafka, KafkaSink};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+pub(crate) const TOPIC: &str = "backups";
+const PARTITIONS: i32 = 3;
+
+/// 2025-07-11T10:00:00Z, in milliseconds.
+pub(crate) const TEN: u64 = 1_752_228_000_000;
+pub(crate) const MINUTE: u64 = 60_000;
+
+pub(crate) struct Bench {
+    runtime: Runtime,
+    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
+    sink: KafkaSink,
+    foreign: FutureProducer,
+    events: u128,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic(TOPIC, PARTITIONS, 1).unwrap();
+        let servers = mock.bootstrap_servers();
+        let sink = runtime.block_on(kafka(&servers).sink().open()).unwrap();
+        let foreign = {
+            let _inside = runtime.enter();
+            ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
+        };
+        Self { runtime, mock, sink, foreign, events: 0 }
+    }
+
+    /// A new sink: librdkafka's idempotent producer does not get through to a mock any more whose broker was away.
+    pub(crate) fn reopen(&mut self) {
+        self.sink = self.runtime.block_on(kafka(&self.mock.bootstrap_servers()).sink().open()).unwrap();
+    }
+
+    /// Announces a step with an id that no step before it had, and which is nobody's way back.
+    pub(crate) fn step(
+        &mut self,
+        application: &str,
+        millis: u64,
+        from: BackupState,
+        to: BackupState,
+    ) -> Uuid {
+        self.events += 1;
+        let id = Uuid::from_u128(self.events << 8);
+        self.announce(&BackupTransition::new(id, application, millis, from, to));
+        id
+    }
+
+    pub(crate) fn announce(&mut self, transition: &BackupTransition) {
+        let event = encode(transition, WireFormat::BackupJson);
+        self.runtime.block_on(self.sink.send(&event)).unwrap();
+    }
+
+    /// Appends a record to every partition, as a foreign program would.
+    pub(crate) fn garbage(&self, payload: Option<&str>) {
+        for partition in 0..PARTITIONS {
+            let record = FutureRecord::<str, str> { payload, ..FutureRecord::to(TOPIC).partition(partition) };
+            self.runtime.block_on(self.foreign.send(record, Duration::from_secs(10))).unwrap();
+        }
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let servers = self.mock.bootstrap_servers();
+        // The mock answers a fetch without records only after this time, whatever arrives meanwhile.
+        let properties = ["fetch.wait.max.ms=10", "reconnect.backoff.max.ms=100"];
+        let mut command = program(arguments);
+        command.args(["--bootstrap-server", &servers]);
+        command.args(properties.iter().flat_map(|property| ["--kafka-property", property]));
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.command(arguments))
+    }
+}
+
+fn kafka(servers: &str) -> Kafka {
+    Kafka::new(servers, TOPIC).property("reconnect.backoff.max.ms", "100")
+}
+
+/// The program with these arguments, and with nothing of the environment.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backup-tracker"));
+    command.env_clear().args(arguments);
+    command
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The text that was written, with runs of spaces as one, of a run that ended well.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        self.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    /// The document that was written, checked against the command's schema.
+    pub(crate) fn document(&self, schema: &str) -> Value {
+        let path = format!("{}/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        let document = serde_json::from_str(&self.stdout).unwrap();
+        let errors: Vec<_> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:#?}\n{}", self.stdout);
+        assert_eq!(self.stdout.lines().count(), 1);
+        document
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    heard: String,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr, heard: String::new() }
+    }
+
+    /// Waits until a line of standard error contains these words. The program's own time limit ends this, too.
+    pub(crate) fn hears(&mut self, words: &str) {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "no `{words}` in\n{}", self.heard);
+            self.heard.push_str(&line);
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn ends(mut self) -> Ended {
+        self.stderr.read_to_string(&mut self.heard).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        Ended { status: output.status.code(), stdout, stderr: self.heard }
+    }
+}
+
+/// Servers that nobody listens at.
+pub(crate) fn nowhere() -> String {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // The port is free again, and was so a moment ago.
+    socket.local_addr().unwrap().to_string()
+}

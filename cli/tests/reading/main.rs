@@ -1,0 +1,8 @@
+//! The commands that only read, run as programs: `status`, `history` and `wait`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod history;
+mod status;
+mod wait;
