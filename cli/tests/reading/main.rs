@@ -4,5 +4,6 @@
 
 mod bench;
 mod history;
+mod program;
 mod status;
 mod wait;

@@ -5,7 +5,8 @@ use backup_tracker::BackupTransition;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::bench::{Bench, Ended, MINUTE, TEN, nowhere, program};
+use crate::bench::{Bench, MINUTE, TEN, nowhere};
+use crate::program::{Ended, program};
 
 const OTHER_ACTION: &str = r#"{"id":"3f2b8a5e-7c1d-4e6f-9a0b-1c2d3e4f5a6b","application":"shop","action":"compact","timestamp":1752230923000,"from":"READY","to":"PROCESSING"}"#;
 

@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended, MINUTE, Running, TEN, nowhere, program};
+use crate::bench::{Bench, MINUTE, TEN, nowhere};
+use crate::program::{Ended, Running, program};
 
 /// Long enough for any machine; what hangs ends with it.
 const LIMIT: [&str; 2] = ["--timeout", "60s"];

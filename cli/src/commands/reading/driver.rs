@@ -79,6 +79,7 @@ impl Reading {
             }
             let due = self.backlog.recount_due().map(|due| self.started + due);
             let next = tokio::select! {
+                biased;
                 next = self.source.next() => next,
                 () = sleep_until(due.unwrap_or(self.started)), if due.is_some() => {
                     self.to_count = self.backlog.recount(self.started.elapsed());
@@ -139,3 +140,6 @@ impl Reading {
 pub(in crate::commands) const fn patience() -> RetryPolicy {
     RetryPolicy::new().for_ever().longest(Duration::from_secs(2))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The program, run.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::Value;
+
+/// The program with these arguments, and with nothing of the environment.
+pub(crate) fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backup-tracker"));
+    command.env_clear().args(arguments);
+    command
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// The text that was written, with runs of spaces as one, of a run that ended well.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        self.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    /// The document that was written, checked against the command's schema.
+    pub(crate) fn document(&self, schema: &str) -> Value {
+        let path = format!("{}/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+        let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        let document = serde_json::from_str(&self.stdout).unwrap();
+        let errors: Vec<_> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:#?}\n{}", self.stdout);
+        assert_eq!(self.stdout.lines().count(), 1);
+        document
+    }
+}
+
+/// A run that goes on.
+pub(crate) struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    heard: String,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr, heard: String::new() }
+    }
+
+    /// Waits until a line of standard error contains these words. The program's own time limit ends this, too.
+    pub(crate) fn hears(&mut self, words: &str) {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "no `{words}` in\n{}", self.heard);
+            self.heard.push_str(&line);
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn ends(mut self) -> Ended {
+        self.stderr.read_to_string(&mut self.heard).unwrap();
+        let output = self.child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        Ended { status: output.status.code(), stdout, stderr: self.heard }
+    }
+}

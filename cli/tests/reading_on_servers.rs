@@ -1,0 +1,172 @@
+//! `status`, `history` and `wait` over real Redis and NATS, also through a restart of the server.
+
+#![allow(clippy::unwrap_used, reason = "a test program without the standard harness is not seen as a test")]
+
+#[path = "reading/program.rs"]
+mod program;
+
+use std::io;
+use std::process::Command;
+
+use backup_tracker::BackupState::{self, BackingUp, Ready, Restoring, Starting};
+use backup_tracker::wire::encode;
+use backup_tracker::{BackupTransition, BoxSink, EventSource, Sink, WireFormat};
+use backup_tracker_nats::{CreateStream, Nats};
+use backup_tracker_redis::Redis;
+use backup_tracker_test_servers::{self as servers, Missing};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use program::{Ended, Running, program};
+
+const TOPIC: &str = "backups";
+
+enum Server {
+    Redis(servers::Redis),
+    Nats(servers::Nats),
+}
+
+impl Server {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Redis(_) => "redis",
+            Self::Nats(_) => "nats",
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Redis(redis) => redis.url(),
+            Self::Nats(nats) => nats.url(),
+        }
+    }
+
+    fn kill(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.kill(),
+            Self::Nats(nats) => nats.kill(),
+        }
+        .unwrap();
+    }
+
+    fn restart(&mut self) {
+        match self {
+            Self::Redis(redis) => redis.restart(),
+            Self::Nats(nats) => nats.restart(),
+        }
+        .unwrap();
+    }
+
+    async fn sink(&self) -> BoxSink {
+        match self {
+            Self::Redis(redis) => {
+                BoxSink::new(Redis::new(redis.url(), TOPIC).create_stream().sink().open().await.unwrap())
+            }
+            Self::Nats(nats) => {
+                let nats = Nats::new(nats.url(), TOPIC).create_stream(CreateStream::new(1));
+                // A secondary that was there before: it makes the bucket of the positions.
+                nats.source("search").open().await.unwrap().close().await.unwrap();
+                BoxSink::new(nats.sink().open().await.unwrap())
+            }
+        }
+    }
+
+    fn announce(&self, steps: &[(&str, u64, BackupState, BackupState)]) {
+        Runtime::new().unwrap().block_on(async {
+            let mut sink = self.sink().await;
+            for &(application, millis, from, to) in steps {
+                let transition = BackupTransition::new(Uuid::new_v4(), application, millis, from, to);
+                sink.send(&encode(&transition, WireFormat::Cbor)).await.unwrap();
+            }
+            sink.close().await.unwrap();
+        });
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(arguments);
+        command.args(["--transport", self.name(), "--url", &self.url()]);
+        command
+    }
+
+    fn document(&self, arguments: &[&str]) -> Value {
+        let ended = Ended::of(self.command(arguments).arg("--json"));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        ended.document(arguments[0])
+    }
+}
+
+fn what_is_there_is_read(server: Server) {
+    server.announce(&[
+        ("shop", 1000, Starting, Ready),
+        ("books and more", 1500, Ready, Restoring),
+        ("shop", 2000, Ready, BackingUp),
+        ("shop", 5000, BackingUp, Ready),
+    ]);
+    let status = server.document(&["status"]);
+    assert_eq!((&status["transport"], &status["records"]), (&json!(server.name()), &json!(4)));
+    let states: Vec<_> = status["applications"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["RESTORING", "READY"]);
+    let history = server.document(&["history", "--application", "shop"]);
+    let operation = &history["applications"][0]["operations"][0];
+    assert_eq!((&operation["outcome"], &operation["seconds"]), (&json!("ended"), &json!(3.0)));
+    let wait = ["wait", "--application", "books and more", "--until", "restoring", "--timeout", "60s"];
+    assert_eq!(server.document(&wait)["reached"], true);
+}
+
+fn waiting_outlasts_a_restart(mut server: Server) {
+    server.announce(&[("shop", 1000, Ready, BackingUp)]);
+    let wait = ["wait", "--application", "shop", "--until", "ready", "--timeout", "60s"];
+    let mut waiting = Running::start(&mut server.command(&wait));
+    waiting.hears("waiting for `shop` to be READY; it is BACKING_UP");
+    server.kill();
+    waiting.hears("trying again");
+    server.restart();
+    waiting.hears("the broker answers again");
+    server.announce(&[("shop", 2000, BackingUp, Ready)]);
+    let ended = waiting.ends();
+    assert_eq!(ended.lines(), ["shop is READY since 1970-01-01T00:00:02Z"]);
+}
+
+fn waiting_begins_before_the_server_is_there(mut server: Server) {
+    server.announce(&[("shop", 1000, Ready, BackingUp), ("shop", 2000, BackingUp, Ready)]);
+    server.kill();
+    let wait = ["wait", "--application", "shop", "--until", "ready", "--timeout", "60s"];
+    let mut waiting = Running::start(&mut server.command(&wait));
+    waiting.hears("trying again");
+    server.restart();
+    let ended = waiting.ends();
+    assert!(ended.stderr.ends_with("the broker answers again\n"), "{ended:?}");
+    assert_eq!(ended.lines(), ["shop is READY since 1970-01-01T00:00:02Z"]);
+}
+
+type Test = fn(Server);
+
+fn trials(
+    name: &'static str,
+    missing: Option<Missing>,
+    start: fn() -> io::Result<Server>,
+) -> impl Iterator<Item = Trial> {
+    let tests: [(&str, Test); 3] = [
+        ("what_is_there_is_read", what_is_there_is_read),
+        ("waiting_outlasts_a_restart", waiting_outlasts_a_restart),
+        ("waiting_begins_before_the_server_is_there", waiting_begins_before_the_server_is_there),
+    ];
+    tests.into_iter().map(move |(test_name, test)| {
+        let missing = missing.clone();
+        Trial::ignorable_test(format!("{name}_{test_name}"), move || match missing {
+            Some(missing) => Ok::<_, Failed>(Completion::ignored_with(missing.reason)),
+            None => {
+                test(start()?);
+                Ok(Completion::Completed)
+            }
+        })
+    })
+}
+
+fn main() {
+    let redis = trials("redis", servers::Redis::find().err(), || servers::Redis::start().map(Server::Redis));
+    let nats = trials("nats", servers::Nats::find().err(), || servers::Nats::start().map(Server::Nats));
+    libtest_mimic::run(&Arguments::from_args(), redis.chain(nats).collect()).exit();
+}
