@@ -142,7 +142,7 @@ fn table<'a>(accounts: impl IntoIterator<Item = &'a Account>, now_millis: u64) -
     for account in accounts {
         let lasting = account.lasting(now_millis);
         table.row([
-            (account.application().to_owned(), plain),
+            (say::plain(account.application()).into_owned(), plain),
             (account.state().to_string(), of_state(account.state())),
             (account.since_millis().map_or_else(unknown, time::to_the_second), plain),
             (lasting.map_or_else(unknown, |lasting| time::brief(lasting.duration)), plain),

@@ -120,7 +120,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
         };
         json::write(out, &document)?;
     } else if *reached {
-        writeln!(out, "{name} {}", state(account))?;
+        writeln!(out, "{} {}", say::plain(name), state(account))?;
     }
     if *reached {
         return Ok(Exit::Success);

@@ -162,3 +162,32 @@ fn a_topic_that_does_not_exist_is_status_1_and_a_wrong_call_status_2() {
         assert!(ended.stderr.contains(option), "{ended:?}");
     }
 }
+
+#[test]
+fn a_name_that_would_steer_the_terminal_does_not() {
+    let mut bench = Bench::new();
+    bench.step("\u{1b}[2Jshop\n", TEN, Starting, Ready);
+    bench.step("bücher", TEN, Starting, Ready);
+    let name = "\\u{1b}[2Jshop\\n";
+    for command in ["status", "history"] {
+        let ended = bench.run(&[command]);
+        assert!(ended.stdout.contains(name) && ended.stdout.contains("bücher"), "{ended:?}");
+        assert!(!ended.stdout.contains('\u{1b}'), "{ended:?}");
+    }
+    let document = bench.run(&["status", "--json"]).document("status");
+    assert_eq!(document["applications"][0]["application"], "\u{1b}[2Jshop\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_it_without_a_word() {
+    let mut bench = Bench::new();
+    write(&mut bench);
+    let mut command = bench.command(&["history", "--json"]);
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141), "{output:?}");
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("error"));
+}

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use backup_tracker::BackupState;
 
 use super::super::reading::table::Table;
-use super::super::reading::time;
+use super::super::reading::{say, time};
 use super::Chapter;
 use super::timeline::{self, Timeline};
 use crate::ledger::{Operation, Outcome, Step};
@@ -39,7 +39,7 @@ fn chapter(
     since_millis: Option<u64>,
     now_millis: u64,
 ) -> io::Result<()> {
-    write!(out, "{BOLD}{application}{BOLD:#}")?;
+    write!(out, "{BOLD}{}{BOLD:#}", say::plain(application))?;
     let Some(account) = account.filter(|account| account.last().is_some()) else {
         return writeln!(out, ": never announced, as far as the log goes back");
     };

@@ -1,6 +1,6 @@
 //! What a reader of a result should know about it, on standard error.
 
-use super::say::note;
+use super::say::{note, plain};
 use crate::ledger::{Account, Counts, Ledger};
 
 /// Remarks about the log, and about these applications.
@@ -16,7 +16,7 @@ pub(in crate::commands) fn of<'a>(
         note(format_args!("skipped {}: no announcement; -v tells why", records(ledger.undecodable())));
     }
     for account in accounts {
-        let name = account.application();
+        let name = plain(account.application());
         let Counts { gaps, forbidden, duplicate, other_action, .. } = account.counts();
         for (count, what) in [
             (forbidden, "the state table forbids the step"),

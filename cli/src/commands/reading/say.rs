@@ -1,5 +1,6 @@
 //! What goes to standard error: all that is not the result.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -20,6 +21,16 @@ pub(in crate::commands) fn note(what: fmt::Arguments<'_>) {
 
 pub(in crate::commands) fn error(what: fmt::Arguments<'_>) {
     say("error", what);
+}
+
+/// A name out of a log, fit for a terminal: whatever would steer it is escaped.
+pub(in crate::commands) fn plain(name: &str) -> Cow<'_, str> {
+    if !name.contains(char::is_control) {
+        return Cow::Borrowed(name);
+    }
+    name.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 /// Says what is wrong, and what the program exits with.
