@@ -218,6 +218,8 @@ async fn an_observer_at_the_latest_begins_behind_the_end() {
     assert_eq!(observer.remaining().await.unwrap(), 0);
     sink.send(&event(2)).await.unwrap();
     assert_eq!(key(&mut observer).await, 2);
+    // No start was fixed for anybody.
+    assert_eq!(key(&mut log.observer().unwrap()).await, 1);
 }
 
 #[tokio::test]

@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use backup_tracker::{ErrorKind, Event, EventSource, Sink, StartAt};
 use backup_tracker_redis::{RedisSource, redis};
-use support::{Bench, GROUP, TOPIC, answer, events, expect, tests};
+use support::{Bench, GROUP, PATIENCE, TOPIC, answer, events, expect, tests};
 
 tests![
     an_observer_reads_everything_and_follows_and_leaves_nothing_behind,
@@ -17,6 +19,7 @@ tests![
     a_stream_that_is_recreated_under_an_observer_is_lost_once_however_long_it_is,
     a_stream_that_is_deleted_under_an_observer_is_lost_once_and_then_waited_for,
     an_observer_goes_on_after_a_restart_of_the_server,
+    an_observer_reads_from_a_replica,
 ];
 
 /// Appends as a foreign program does, so that nothing of ours is on the server but what an observer brings.
@@ -34,7 +37,7 @@ async fn observer(bench: &Bench, start: StartAt) -> RedisSource {
 }
 
 async fn nothing(source: &mut RedisSource) {
-    let next = tokio::time::timeout(std::time::Duration::from_millis(100), source.next()).await;
+    let next = tokio::time::timeout(Duration::from_millis(100), source.next()).await;
     assert!(next.is_err(), "{next:?}");
 }
 
@@ -200,4 +203,29 @@ async fn an_observer_goes_on_after_a_restart_of_the_server() {
     expect(&mut source, &later).await;
     nothing(&mut source).await;
     untouched(&bench).await;
+}
+
+async fn an_observer_reads_from_a_replica() {
+    let master = Bench::start().await;
+    let first = append(&master, 3).await;
+    let of = format!("127.0.0.1 {}", master.server.port());
+    let replica = Bench::start_with(&[("replicaof", &of)]).await;
+    // The replica has nothing until it has copied the master.
+    let opening = async {
+        loop {
+            match replica.redis().observer().open().await {
+                Ok(source) => return source,
+                Err(error) => {
+                    assert!(error.is_transient() || error.kind() == ErrorKind::NotFound, "{error}");
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut source = tokio::time::timeout(PATIENCE, opening).await.unwrap();
+    expect(&mut source, &first).await;
+    let later = append(&master, 2).await;
+    expect(&mut source, &later).await;
+    nothing(&mut source).await;
+    untouched(&replica).await;
 }
