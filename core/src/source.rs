@@ -13,6 +13,10 @@ use crate::event::Record;
 ///
 /// A *session* is the life of one source, from opening to `close` or drop.
 ///
+/// A source may have no group: an *observer*, for whoever only looks at a log. Each of its sessions begins where [`StartAt`]
+/// says, `commit` succeeds and moves nothing, `resumed` is always false, and nothing stays behind at the broker; what does
+/// not speak of a group or a position holds for it as for any other.
+///
 /// # Contract
 ///
 /// - **S1** Order: one application's events come in the order in which they were accepted.
@@ -99,7 +103,7 @@ pub trait EventSource: Send {
     }
 }
 
-/// Where a group starts that has no position yet.
+/// Where a group starts that has no position yet, and where a source without a group begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StartAt {
     /// At the earliest record that the log holds. The default: an operation that began before the group existed is seen.

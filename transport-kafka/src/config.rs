@@ -83,11 +83,17 @@ impl Kafka {
     pub fn source(&self, group: impl Into<String>) -> KafkaSourceBuilder {
         KafkaSourceBuilder {
             kafka: self.clone(),
-            group: group.into(),
+            group: Some(group.into()),
             start: StartAt::default(),
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             partition_refresh: DEFAULT_PARTITION_REFRESH,
         }
+    }
+
+    /// A builder of a reading half without a group, for whoever only looks: it leaves nothing behind on the cluster. See
+    /// *Observers* in the crate's documentation.
+    pub fn observer(&self) -> KafkaSourceBuilder {
+        KafkaSourceBuilder { group: None, ..self.source("") }
     }
 
     fn check(&self) -> Result<()> {
@@ -191,7 +197,8 @@ impl KafkaSinkBuilder {
 #[must_use = "a builder does nothing until `open`"]
 pub struct KafkaSourceBuilder {
     pub(crate) kafka: Kafka,
-    pub(crate) group: String,
+    /// `None` for an observer.
+    pub(crate) group: Option<String>,
     pub(crate) start: StartAt,
     pub(crate) request_timeout: Duration,
     pub(crate) partition_refresh: Duration,
@@ -204,8 +211,8 @@ impl KafkaSourceBuilder {
         self
     }
 
-    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
-    /// has one.
+    /// Where the group starts if it has no position yet, and where an observer begins; [`StartAt::Earliest`] unless set.
+    /// Without meaning for a group that has a position.
     pub fn start(mut self, start: StartAt) -> Self {
         self.start = start;
         self
@@ -225,7 +232,7 @@ impl KafkaSourceBuilder {
     }
 
     /// Checks the settings, connects, looks for the topic, finds the group's position or fixes its start, and begins to
-    /// read.
+    /// read. An observer has neither position nor start, and creates no topic.
     ///
     /// # Cancel safety
     ///
@@ -240,11 +247,15 @@ impl KafkaSourceBuilder {
     /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) when the time is over.
     pub async fn open(self) -> Result<KafkaSource> {
         self.kafka.check()?;
-        not_blank("group", &self.group)?;
+        if let Some(group) = &self.group {
+            not_blank("group", group)?;
+        }
         not_zero("request timeout", self.request_timeout)?;
         not_zero("partition refresh", self.partition_refresh)?;
-        let place = Place::new(&*self.kafka.topic).with_group(&*self.group);
-        match (KafkaSource::open(&self, &place, false).await, &self.kafka.create) {
+        let mut place = Place::new(&*self.kafka.topic);
+        place.group.clone_from(&self.group);
+        let create = self.kafka.create.as_ref().filter(|_| self.group.is_some());
+        match (KafkaSource::open(&self, &place, false).await, create) {
             (Err(error), Some(create)) if error.kind() == ErrorKind::NotFound => {
                 admin::create_topic(&self.kafka, create, &place).await?;
                 KafkaSource::open(&self, &place, true).await

@@ -21,6 +21,8 @@ struct Inner {
     changed: Condvar,
     /// `debug=eos` was added by us, so its lines are not the user's business.
     hide_eos: bool,
+    /// Whether the client has a group only because librdkafka wants one, so that it hurts nothing when it is refused.
+    ignores_group: bool,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,10 @@ struct State {
 impl Context {
     pub(crate) fn for_producer(hide_eos: bool) -> Self {
         Self(Arc::new(Inner { hide_eos, ..Inner::default() }))
+    }
+
+    pub(crate) fn for_observer() -> Self {
+        Self(Arc::new(Inner { ignores_group: true, ..Inner::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -92,6 +98,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         if let Some(code) = code_of(&error)
             && kind_of(code) == ErrorKind::Denied
+            && !(self.0.ignores_group && code == RDKafkaErrorCode::GroupAuthorizationFailed)
         {
             self.state().denied = Some(code);
             self.0.changed.notify_all();

@@ -81,6 +81,16 @@
 //! at the earliest record of those partitions alone. A broker deletes a group's offsets together with the topic: after a topic was
 //! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
 //!
+//! # Observers
+//!
+//! [`Kafka::observer`] makes a source without a group, for commands that look at a topic or follow it. Each session begins where
+//! [`StartAt`](backup_tracker::StartAt) says; opening, reading and `commit` write nothing to the cluster, not even a topic that
+//! [`Kafka::create_topic`] asks for; `commit` always succeeds, without asking anybody, and `resumed` is false.
+//!
+//! librdkafka reads nothing without a `group.id`, so it is given `backup-tracker-observer` and asks for that group's coordinator. No
+//! offset is stored for it or asked for, and nobody joins it, so that it never comes into being. An identity that may do nothing with
+//! groups is enough: a broker's refusal of the group is passed over.
+//!
 //! # Limits
 //!
 //! - An event's size: key, value, headers and about a hundred bytes may not exceed the client's `message.max.bytes` (1 000 000
@@ -96,7 +106,7 @@
 //! Encryption and authentication are librdkafka properties (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …), set with
 //! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in `Debug` nor in errors. A primary needs
 //! the ACLs `Write` and `Describe` on the topic (and `IdempotentWrite` on clusters before Kafka 2.8), a secondary `Read` and
-//! `Describe` on the topic and `Read` on the group. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied).
+//! `Describe` on the topic and `Read` on the group, an observer `Read` and `Describe` on the topic alone. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied).
 //!
 //! # Native access
 //!

@@ -64,6 +64,8 @@ impl Poller {
                         misplaced = true;
                         Ok(())
                     }
+                    // It may not ask for an observer's group, which is none.
+                    Some(RDKafkaErrorCode::GroupAuthorizationFailed) if self.place.group.is_none() => Ok(()),
                     // librdkafka tries again by itself, and says so when no broker is left.
                     Some(code) if kind_of(code) == ErrorKind::Unavailable => Ok(()),
                     _ => self.report(cause),

@@ -39,7 +39,11 @@ const RESERVED: [&str; 5] = [
     "enable.partition.eof",
 ];
 
-/// Reads the topic from the group's position. Made by [`KafkaSourceBuilder::open`].
+/// The group that librdkafka is given for an observer, because it reads for nobody without one. Nothing is ever stored for
+/// it, and nobody joins it.
+const NO_GROUP: &str = "backup-tracker-observer";
+
+/// Reads the topic from the group's position, or without a group. Made by [`KafkaSourceBuilder::open`].
 ///
 /// The crate's documentation says what it guarantees.
 pub struct KafkaSource {
@@ -65,7 +69,7 @@ impl KafkaSource {
                 return Err(Error::config(name, "this crate sets it, and relies on it"));
             }
         }
-        let config = client_config(&builder.kafka, &builder.group);
+        let config = client_config(&builder.kafka, builder.group.as_deref().unwrap_or(NO_GROUP));
         let deadline = Deadline::after(builder.kafka.open_timeout);
         let builder = builder.clone();
         let opening =
@@ -138,6 +142,9 @@ impl EventSource for KafkaSource {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        if self.place.group.is_none() {
+            return Ok(());
+        }
         let next = self.next.clone();
         self.requests
             .run(&self.place, COMMIT, self.request_timeout, move |client, place| {
@@ -218,7 +225,8 @@ fn open(
     deadline: Deadline,
     created: bool,
 ) -> Result<KafkaSource> {
-    let context = Context::default();
+    let observes = builder.group.is_none();
+    let context = if observes { Context::for_observer() } else { Context::default() };
     let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
     let topic = &*place.topic;
     let found = admin::partitions(
@@ -236,13 +244,16 @@ fn open(
     let patiently = |ask: &dyn Fn(Duration) -> KafkaResult<Vec<i64>>| {
         deadline.patiently(|left| as_ours(place, OPEN, ask(left)))
     };
-    let stored =
-        deadline.patiently(|left| as_ours(place, OPEN, positions::stored(&client, topic, count, left)))?;
+    let stored = if observes {
+        vec![None; count]
+    } else {
+        deadline.patiently(|left| as_ours(place, OPEN, positions::stored(&client, topic, count, left)))?
+    };
     // The position first: it is never behind an end that is asked for later.
     let low = patiently(&|left| positions::low(&client, topic, count, left))?;
     let high = patiently(&|left| positions::high(&client, topic, count, left))?;
     let plan = positions::plan(&stored, &low, &high, builder.start);
-    if plan.is_new {
+    if plan.is_new && !observes {
         deadline
             .patiently(|_| as_ours(place, OPEN, positions::fix_start(&client, topic, &plan.positions)))?;
     }

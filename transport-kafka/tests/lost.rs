@@ -9,16 +9,9 @@ mod proxy;
 mod support;
 
 use backup_tracker::{ErrorKind, EventSource};
-use backup_tracker_kafka::{Kafka, KafkaSink};
+use backup_tracker_kafka::Kafka;
 use proxy::{Mode, Proxy};
-use support::{cluster, next, send, soon, text, with_one_read};
-
-/// Sends so much that what was there before is gone.
-async fn flood(sink: &mut KafkaSink) {
-    for _ in 0..7 {
-        send(sink, "flood", &"x".repeat(900_000)).await;
-    }
-}
+use support::{cluster, flood, next, send, soon, text, with_one_read};
 
 #[tokio::test]
 async fn a_position_that_was_trimmed_away_is_said_to_be_lost_once() {

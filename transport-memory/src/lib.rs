@@ -35,6 +35,11 @@
 //! moves the group's position back. A new group starts at the earliest record, or, with [`StartAt::Latest`](backup_tracker::StartAt::Latest), behind the last
 //! one; either is fixed when the source is made.
 //!
+//! # Observers
+//!
+//! [`MemoryLog::observer`] makes a source without a group, for whoever looks at a log or follows it. Each session begins where
+//! [`StartAt`](backup_tracker::StartAt) says, and leaves nothing in the log; `commit` always succeeds, and `resumed` is false.
+//!
 //! # Limits
 //!
 //! Log and positions live as long as something holds the log: a clone of it, a sink or a source. What was sent is gone with

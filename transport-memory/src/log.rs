@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::sink::MemorySink;
 use crate::source::MemorySource;
-use crate::state::State;
+use crate::state::{Cursor, State};
 
 /// How large an event may be, unless [`MemoryLog::with_max_event_bytes`] says otherwise: 1 MiB, as with Kafka.
 pub const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
@@ -101,13 +101,36 @@ impl MemoryLog {
     pub fn source_from(&self, start: StartAt, group: impl Into<String>) -> Result<MemorySource> {
         let group = group.into();
         not_blank("group", &group).map_err(|error| error.with_topic(&*self.0.place.topic))?;
-        let begin = {
+        self.open(self.0.place.clone().with_group(&*group), |state| state.begin(&group, start))
+    }
+
+    /// A source without a group, for whoever only looks: it begins at the earliest record, and leaves nothing behind in the
+    /// log. See *Observers* in the crate's documentation.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) while [`set_available`](Self::set_available) says so.
+    pub fn observer(&self) -> Result<MemorySource> {
+        self.observer_from(StartAt::Earliest)
+    }
+
+    /// A source without a group, with a choice of where it begins.
+    ///
+    /// # Errors
+    ///
+    /// As for [`observer`](Self::observer).
+    pub fn observer_from(&self, start: StartAt) -> Result<MemorySource> {
+        self.open(self.0.place.clone(), |state| (state.start(start), false))
+    }
+
+    fn open(&self, place: Place, begin: impl FnOnce(&mut State) -> (Cursor, bool)) -> Result<MemorySource> {
+        let begun = {
             let mut state = self.0.state();
-            state.available.then(|| state.begin(&group, start))
+            state.available.then(|| begin(&mut state))
         };
-        match begin {
-            Some((cursor, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), group, cursor, resumed)),
-            None => Err(unavailable(&self.0.place.clone().with_group(group), "open the source")),
+        match begun {
+            Some((cursor, resumed)) => Ok(MemorySource::new(Arc::clone(&self.0), place, cursor, resumed)),
+            None => Err(unavailable(&place, "open the source")),
         }
     }
 

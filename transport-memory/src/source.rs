@@ -10,21 +10,20 @@ use tokio::sync::watch;
 use crate::log::{Shared, unavailable};
 use crate::state::{Cursor, Found};
 
-/// Reads a [`MemoryLog`](crate::MemoryLog) for a group. Made by [`MemoryLog::source`](crate::MemoryLog::source).
+/// Reads a [`MemoryLog`](crate::MemoryLog), for a group or without one. Made by
+/// [`MemoryLog::source`](crate::MemoryLog::source) and [`MemoryLog::observer`](crate::MemoryLog::observer).
 pub struct MemorySource {
     shared: Arc<Shared>,
     changed: watch::Receiver<()>,
     place: Place,
-    group: String,
     /// Behind the last record that `next` returned.
     cursor: Cursor,
     resumed: bool,
 }
 
 impl MemorySource {
-    pub(crate) fn new(shared: Arc<Shared>, group: String, cursor: Cursor, resumed: bool) -> Self {
-        let place = shared.place.clone().with_group(&*group);
-        Self { changed: shared.changed.subscribe(), shared, place, group, cursor, resumed }
+    pub(crate) fn new(shared: Arc<Shared>, place: Place, cursor: Cursor, resumed: bool) -> Self {
+        Self { changed: shared.changed.subscribe(), shared, place, cursor, resumed }
     }
 
     /// Looks once. `None`: there is nothing yet.
@@ -71,11 +70,12 @@ impl EventSource for MemorySource {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        let Some(group) = &self.place.group else { return Ok(()) };
         let done = {
             let mut state = self.shared.state();
             let available = state.available;
             if available {
-                state.commit(&self.group, self.cursor);
+                state.commit(group, self.cursor);
             }
             available
         };
@@ -99,7 +99,7 @@ impl fmt::Debug for MemorySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemorySource")
             .field("topic", &self.place.topic)
-            .field("group", &self.group)
+            .field("group", &self.place.group)
             .field("offset", &self.cursor.offset)
             .field("resumed", &self.resumed)
             .finish_non_exhaustive()

@@ -78,6 +78,14 @@ impl State {
         Cursor { incarnation: self.incarnation, offset: self.first + self.len() }
     }
 
+    /// Where whoever has no position begins.
+    pub(crate) fn start(&self, start: StartAt) -> Cursor {
+        match start {
+            StartAt::Earliest => self.earliest(),
+            StartAt::Latest => self.latest(),
+        }
+    }
+
     fn holds(&self, cursor: Cursor) -> bool {
         cursor.incarnation == self.incarnation && cursor.offset >= self.first
     }
@@ -99,10 +107,7 @@ impl State {
         if let Some(group) = self.groups.get(group) {
             return (group.cursor, group.committed && self.holds(group.cursor));
         }
-        let cursor = match start {
-            StartAt::Earliest => self.earliest(),
-            StartAt::Latest => self.latest(),
-        };
+        let cursor = self.start(start);
         let position = Group { cursor, committed: false };
         self.groups.insert(group.to_owned(), position);
         (cursor, false)

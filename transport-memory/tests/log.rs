@@ -176,3 +176,72 @@ fn handles_are_send_and_sync() {
     check::<MemorySource>();
     check::<backup_tracker_memory::MemorySink>();
 }
+
+#[tokio::test]
+async fn an_observer_reads_everything_and_follows_and_leaves_nothing_behind() {
+    let log = MemoryLog::new("backups").unwrap();
+    let mut sink = log.sink();
+    for number in 1..=3 {
+        sink.send(&event(number)).await.unwrap();
+    }
+    let mut group = log.source("g").unwrap();
+    assert_eq!(key(&mut group).await, 1);
+    group.commit().await.unwrap();
+
+    let mut observer = log.observer().unwrap();
+    assert_eq!(observer.remaining().await.unwrap(), 3);
+    for number in 1..=3 {
+        assert_eq!(key(&mut observer).await, number);
+    }
+    assert_eq!(observer.remaining().await.unwrap(), 0);
+    let (next, sent) = tokio::join!(key(&mut observer), async { sink.send(&event(4)).await });
+    sent.unwrap();
+    assert_eq!(next, 4);
+    observer.commit().await.unwrap();
+    drop(observer);
+
+    // What was committed is forgotten with the session, and the group has not noticed.
+    let mut observer = log.observer().unwrap();
+    assert!(!observer.resumed());
+    assert_eq!(key(&mut observer).await, 1);
+    assert_eq!(log.committed("g"), Some(1));
+    assert_eq!(log.committed(""), None);
+    assert_eq!(key(&mut log.source("g").unwrap()).await, 2);
+}
+
+#[tokio::test]
+async fn an_observer_at_the_latest_begins_behind_the_end() {
+    let log = MemoryLog::new("backups").unwrap();
+    let mut sink = log.sink();
+    sink.send(&event(1)).await.unwrap();
+    let mut observer = log.observer_from(StartAt::Latest).unwrap();
+    assert_eq!(observer.remaining().await.unwrap(), 0);
+    sink.send(&event(2)).await.unwrap();
+    assert_eq!(key(&mut observer).await, 2);
+    // No start was fixed for anybody.
+    assert_eq!(key(&mut log.observer().unwrap()).await, 1);
+}
+
+#[tokio::test]
+async fn an_observer_hears_of_trouble_and_of_a_loss_once() {
+    let log = MemoryLog::new("backups").unwrap();
+    let mut sink = log.sink();
+    for change in [MemoryLog::trim, MemoryLog::recreate] {
+        sink.send(&event(1)).await.unwrap();
+        let mut observer = log.observer().unwrap();
+        log.set_available(false);
+        assert!(observer.next().await.unwrap_err().is_transient());
+        let refused = log.observer().unwrap_err();
+        assert_eq!((refused.kind(), refused.group()), (ErrorKind::Unavailable, None));
+        // It has nobody to tell.
+        observer.commit().await.unwrap();
+        log.set_available(true);
+        change(&log);
+        sink.send(&event(2)).await.unwrap();
+        let error = observer.next().await.unwrap_err();
+        assert_eq!((error.kind(), error.group()), (ErrorKind::Lost, None), "{error}");
+        assert_eq!(key(&mut observer).await, 2);
+        assert_eq!(observer.remaining().await.unwrap(), 0);
+        log.trim();
+    }
+}

@@ -59,7 +59,8 @@ impl NatsSinkBuilder {
 #[must_use = "a builder does nothing until `open`"]
 pub struct NatsSourceBuilder {
     pub(crate) nats: Nats,
-    pub(crate) group: String,
+    /// `None` for an observer.
+    pub(crate) group: Option<String>,
     pub(crate) start: StartAt,
     pub(crate) application: Option<String>,
     pub(crate) request_timeout: Duration,
@@ -67,8 +68,8 @@ pub struct NatsSourceBuilder {
 }
 
 impl NatsSourceBuilder {
-    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
-    /// has one.
+    /// Where the group starts if it has no position yet, and where an observer begins; [`StartAt::Earliest`] unless set.
+    /// Without meaning for a group that has a position.
     pub const fn start(mut self, start: StartAt) -> Self {
         self.start = start;
         self
@@ -98,7 +99,8 @@ impl NatsSourceBuilder {
     }
 
     /// Checks the settings, connects, looks for the stream and the bucket, finds the group's position or fixes its start,
-    /// makes sure that it can be written, and begins to read.
+    /// makes sure that it can be written, and begins to read. An observer has neither position nor start, looks for no
+    /// bucket, and creates no stream.
     ///
     /// # Cancel safety
     ///
@@ -110,12 +112,14 @@ impl NatsSourceBuilder {
     /// As for [`NatsSinkBuilder::open`], with the bucket besides the stream; and
     /// [`Corrupt`](backup_tracker::ErrorKind::Corrupt) when the group's key holds something else than a position.
     pub async fn open(self) -> Result<NatsSource> {
-        not_blank("group", &self.group)?;
-        not_zero("request timeout", self.request_timeout)?;
-        check_name("positions bucket", &self.nats.bucket_name())?;
-        if self.key().len() > MAX_SUBJECT_BYTES / 2 {
-            return Err(Error::config("group", "topic and group together are too long for a key"));
+        if let Some(group) = &self.group {
+            not_blank("group", group)?;
+            check_name("positions bucket", &self.nats.bucket_name())?;
+            if self.key(group).len() > MAX_SUBJECT_BYTES / 2 {
+                return Err(Error::config("group", "topic and group together are too long for a key"));
+            }
         }
+        not_zero("request timeout", self.request_timeout)?;
         if let Some(application) = &self.application {
             not_blank("application", application)?;
             if token_of(application).len() > MAX_SUBJECT_BYTES / 2 {
@@ -130,7 +134,7 @@ impl NatsSourceBuilder {
     }
 
     /// The key of the group's position.
-    pub(crate) fn key(&self) -> String {
-        format!("{}.{}", token_of(&self.nats.topic), token_of(&self.group))
+    pub(crate) fn key(&self, group: &str) -> String {
+        format!("{}.{}", token_of(&self.nats.topic), token_of(group))
     }
 }

@@ -156,12 +156,18 @@ impl Nats {
     pub fn source(&self, group: impl Into<String>) -> NatsSourceBuilder {
         NatsSourceBuilder {
             nats: self.clone(),
-            group: group.into(),
+            group: Some(group.into()),
             start: StartAt::default(),
             application: None,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
             heartbeat: DEFAULT_HEARTBEAT,
         }
+    }
+
+    /// A builder of a reading half without a group, for whoever only looks: it leaves nothing behind on the server. See
+    /// *Observers* in the crate's documentation.
+    pub fn observer(&self) -> NatsSourceBuilder {
+        NatsSourceBuilder { group: None, ..self.source("") }
     }
 
     /// The subjects of all applications.

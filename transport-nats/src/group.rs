@@ -38,13 +38,7 @@ impl Group {
             let held = key.read(link, deadline).await.map_err(|failure| opening.failure(failure))?;
             let stored = match held.value {
                 Some(value) => key.parse(&value, place, operation)?,
-                None => {
-                    let sequence = match start {
-                        StartAt::Earliest => info.before_first(),
-                        StartAt::Latest => info.state.last_seq,
-                    };
-                    Stored { stream_created: info.created.clone(), sequence, committed: false }
-                }
+                None => Stored::start(info, start),
             };
             match key.write(link, &stored, held.revision, deadline).await {
                 Ok(Written::Done { revision }) => {

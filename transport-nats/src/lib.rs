@@ -58,6 +58,16 @@
 //! A stream that was purged past the position, was deleted and created again, or has lost its end, is said
 //! ([`Lost`](backup_tracker::ErrorKind::Lost)). Single messages that were deleted are not missed.
 //!
+//! # Observers
+//!
+//! [`Nats::observer`] makes a source without a group, for commands that look at a stream or follow it. Each session begins where
+//! [`StartAt`](backup_tracker::StartAt) says; opening, reading and `commit` write nothing to stream or bucket, and create neither,
+//! whatever [`Nats::create_stream`] asks for; `commit` always succeeds, without asking anybody, and `resumed` is false. There need
+//! be no bucket.
+//!
+//! While it reads, the server keeps an ephemeral consumer for it in memory. `close` removes it; after a drop, or a killed process,
+//! it is gone within minutes, as a secondary's is.
+//!
 //! # Limits
 //!
 //! - An event, with its headers, may be as large as the server's `max_payload` (1 MiB unless set) and the stream's
@@ -67,7 +77,8 @@
 //! - A bucket with a time to live forgets groups that were down for longer. It is best without.
 //! - [`NatsSourceBuilder::only_application`] keeps others' events off the wire. Whether messages that were trimmed were others'
 //!   or ours cannot be told afterwards, so a session says `Lost` when anything was trimmed past its position; a commit moves
-//!   that past what others have, so it takes a service that was down, or did not commit, for the age of the oldest event.
+//!   that past what others have, so it takes a service that was down, or did not commit, for the age of the oldest event. An
+//!   observer's commit moves nothing, so that an observer of one quiet application may be told of a loss that was none.
 //! - Stream and bucket belong to the account and the JetStream domain of the server that the client connects to.
 //!
 //! # Security
@@ -77,17 +88,17 @@
 //!
 //! A user needs to subscribe to `_INBOX.>` and to publish, for topic, stream `backups` and bucket `backups_positions`:
 //!
-//! | subject | primary | secondary |
-//! |---|---|---|
-//! | `backups.*`, or its applications' subjects | yes | |
-//! | `$JS.API.STREAM.INFO.backups` | yes | yes |
-//! | `$JS.API.STREAM.MSG.GET.backups` | | yes |
-//! | `$JS.API.CONSUMER.CREATE.backups.>` | | yes |
-//! | `$JS.API.CONSUMER.MSG.NEXT.backups.>` | | yes |
-//! | `$JS.API.CONSUMER.DELETE.backups.*` | | to leave nothing behind at `close`; else it is gone within minutes |
-//! | `$JS.API.STREAM.INFO.KV_backups_positions` | | yes |
-//! | `$JS.API.STREAM.MSG.GET.KV_backups_positions` | | yes |
-//! | `$KV.backups_positions.backups.*`, or its group's key | | yes |
+//! | subject | primary | secondary | observer |
+//! |---|---|---|---|
+//! | `backups.*`, or its applications' subjects | yes | | |
+//! | `$JS.API.STREAM.INFO.backups` | yes | yes | yes |
+//! | `$JS.API.STREAM.MSG.GET.backups` | | yes | yes |
+//! | `$JS.API.CONSUMER.CREATE.backups.>` | | yes | yes |
+//! | `$JS.API.CONSUMER.MSG.NEXT.backups.>` | | yes | yes |
+//! | `$JS.API.CONSUMER.DELETE.backups.*` | | to leave nothing behind at `close`; else it is gone within minutes | as a secondary |
+//! | `$JS.API.STREAM.INFO.KV_backups_positions` | | yes | |
+//! | `$JS.API.STREAM.MSG.GET.KV_backups_positions` | | yes | |
+//! | `$KV.backups_positions.backups.*`, or its group's key | | yes | |
 //!
 //! [`Nats::create_stream`] also needs `$JS.API.STREAM.CREATE.*` when there is something to create. A missing permission is
 //! [`Denied`](backup_tracker::ErrorKind::Denied) and names the subject.

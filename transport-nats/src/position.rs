@@ -4,7 +4,7 @@ use async_nats::header::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind};
+use backup_tracker::{Error, ErrorKind, StartAt};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::link::{Link, understand};
-use crate::stream::get;
+use crate::stream::{StreamInfo, get};
 
 /// The revision that a key must have for a write to be taken.
 const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
@@ -29,6 +29,17 @@ pub(crate) struct Stored {
     pub(crate) sequence: u64,
     /// False for a start that was fixed when the group was new, and from which nobody has committed yet.
     pub(crate) committed: bool,
+}
+
+impl Stored {
+    /// Where whoever has no position begins.
+    pub(crate) fn start(info: &StreamInfo, start: StartAt) -> Self {
+        let sequence = match start {
+            StartAt::Earliest => info.before_first(),
+            StartAt::Latest => info.state.last_seq,
+        };
+        Self { stream_created: info.created.clone(), sequence, committed: false }
+    }
 }
 
 /// A group's key.

@@ -88,7 +88,7 @@ impl Reader {
             "stream_name": stream,
             "config": {
                 "name": consumer,
-                "description": "a secondary of backup-tracker reads",
+                "description": "backup-tracker reads",
                 "deliver_policy": "by_start_sequence",
                 "opt_start_seq": from.max(1),
                 "ack_policy": "none",

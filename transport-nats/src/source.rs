@@ -29,7 +29,7 @@ const REMAINING: &str = "count what remains";
 /// How long closing waits for the server to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Reads the topic's stream from the group's position. Made by [`NatsSourceBuilder::open`].
+/// Reads the topic's stream from the group's position, or without a group. Made by [`NatsSourceBuilder::open`].
 ///
 /// The crate's documentation says what it guarantees.
 pub struct NatsSource {
@@ -38,7 +38,8 @@ pub struct NatsSource {
     log: Log,
     /// Whether the stream stores what the filter leaves out.
     shares_the_stream: bool,
-    group: Group,
+    /// `None` for an observer.
+    group: Option<Group>,
     request_timeout: Duration,
     heartbeat: Duration,
     resumed: bool,
@@ -56,19 +57,27 @@ pub struct NatsSource {
 
 impl NatsSource {
     pub(crate) async fn open(builder: NatsSourceBuilder) -> Result<Self> {
-        let key = Key::new(&builder.nats.bucket_name(), builder.key());
+        let bucket = builder.nats.bucket_name();
+        let key = builder.group.as_deref().map(|group| Key::new(&bucket, builder.key(group)));
         let NatsSourceBuilder { nats, group, start, application, request_timeout, heartbeat } = builder;
-        let place = Place::new(&*nats.topic).with_group(&*group);
+        let mut place = Place::new(&*nats.topic);
+        place.group = group;
         let token = application.as_deref().map(token_of);
         let filter = format!("{}.{}", nats.topic, token.as_deref().unwrap_or("*"));
         let log = Log { stream: nats.stream_name(), filter };
         let deadline = nats.deadline();
         let link = nats.link(&place, OPEN, deadline).await?;
-        let create = nats.create.as_ref();
+        let create = nats.create.as_ref().filter(|_| key.is_some());
         let opening = Opening { link: &link, place: &place, operation: OPEN, create, deadline };
         let info = opening.stream(&log.stream, &nats.every_application()).await?;
-        opening.bucket(&nats.bucket_name()).await?;
-        let (group, stored) = Group::open(&opening, key, &info, start).await?;
+        let (group, stored) = match key {
+            Some(key) => {
+                opening.bucket(&bucket).await?;
+                let (group, stored) = Group::open(&opening, key, &info, start).await?;
+                (Some(group), stored)
+            }
+            None => (None, Stored::start(&info, start)),
+        };
         let mut source = Self {
             shares_the_stream: info.config.subjects.iter().any(|subject| !covers(&log.filter, subject)),
             place,
@@ -247,6 +256,9 @@ impl EventSource for NatsSource {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        if self.group.is_none() {
+            return Ok(());
+        }
         // After `Lost`, and before anything else was read, nothing is left that could be replayed.
         let Some(stream_created) = self.created.clone() else { return Ok(()) };
         let deadline = self.deadline();
@@ -256,7 +268,10 @@ impl EventSource for NatsSource {
         }
         let target = Stored { stream_created, sequence: self.position, committed: true };
         let session = Session { link: &self.link, place: &self.place, log: &self.log };
-        self.group.advance(session, target, deadline).await
+        match &mut self.group {
+            Some(group) => group.advance(session, target, deadline).await,
+            None => Ok(()),
+        }
     }
 
     fn resumed(&self) -> bool {

@@ -27,6 +27,7 @@ cases! {
     a_token_lets_in_and_nothing_else_does,
     a_credentials_file_lets_in_and_another_ones_does_not,
     the_documented_permissions_are_enough,
+    an_observer_needs_no_permission_to_write,
     a_missing_permission_is_denied_and_named,
     an_inbox_that_may_not_be_subscribed_to_is_denied_and_named,
     a_permission_that_is_taken_away_shows_at_the_next_commit,
@@ -154,6 +155,9 @@ const SECONDARY: [&str; 8] = [
     "$KV.backups_positions.backups.*",
 ];
 
+/// What an observer needs of it.
+const OBSERVER: [&str; 5] = *SECONDARY.first_chunk().unwrap();
+
 /// A server with an administrator, and users with what they may publish.
 async fn with_users(users: &[(&str, &[&str])]) -> Server {
     let user = |(name, publish): &(&str, &[&str])| {
@@ -186,6 +190,19 @@ async fn the_documented_permissions_are_enough() {
     let mut source = as_user(&server, "secondary").source("g").open().await.unwrap();
     assert!(source.resumed());
     nothing(&mut source).await;
+}
+
+async fn an_observer_needs_no_permission_to_write() {
+    let server = with_users(&[("primary", &PRIMARY), ("operator", &OBSERVER)]).await;
+    let operator = as_user(&server, "operator");
+    let mut source = operator.observer().open().await.unwrap();
+    let mut sink = as_user(&server, "primary").sink().open().await.unwrap();
+    let key = send(&mut sink, "shop").await;
+    while soon(source.next()).await.unwrap().unwrap().key != Some(key) {}
+    assert_eq!(source.remaining().await.unwrap(), 0);
+    source.commit().await.unwrap();
+    source.close().await.unwrap();
+    fails(SOON, ErrorKind::Denied, operator.source("g").open()).await;
 }
 
 async fn a_missing_permission_is_denied_and_named() {

@@ -5,18 +5,20 @@ use redis::Value;
 use crate::entry::EntryId;
 use crate::log::{Mark, Numbers, View};
 
-/// What opening a group found.
+/// What opening found.
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// There is no stream.
     Missing,
-    Group(Box<Group>),
+    At(Box<Start>),
 }
 
+/// Where a session begins.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct Start {
     /// The stream in which the group had its position is gone, and nobody has committed since.
     pub(crate) lost: bool,
+    /// By which the group knows its stream; empty for an observer.
     pub(crate) token: String,
     /// Whether the position was committed, and is not a start.
     pub(crate) committed: bool,
@@ -47,7 +49,7 @@ pub(crate) fn opened(answer: Value) -> Option<Opened> {
     // Nobody commits without a count.
     let committed = state == "committed" && behind < 0;
     let mark = Mark { id, read };
-    Some(Opened::Group(Box::new(Group { lost, token, committed, mark, numbers })))
+    Some(Opened::At(Box::new(Start { lost, token, committed, mark, numbers })))
 }
 
 /// What a look at the stream found.

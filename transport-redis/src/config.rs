@@ -112,10 +112,16 @@ impl Redis {
     pub fn source(&self, group: impl Into<String>) -> RedisSourceBuilder {
         RedisSourceBuilder {
             redis: self.clone(),
-            group: group.into(),
+            group: Some(group.into()),
             start: StartAt::default(),
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
         }
+    }
+
+    /// A builder of a reading half without a group, for whoever only looks: it leaves nothing behind on the server. See
+    /// *Observers* in the crate's documentation.
+    pub fn observer(&self) -> RedisSourceBuilder {
+        RedisSourceBuilder { group: None, ..self.source("") }
     }
 
     fn check(&self) -> Result<()> {
@@ -229,14 +235,15 @@ impl RedisSinkBuilder {
 #[must_use = "a builder does nothing until `open`"]
 pub struct RedisSourceBuilder {
     pub(crate) redis: Redis,
-    pub(crate) group: String,
+    /// `None` for an observer.
+    pub(crate) group: Option<String>,
     pub(crate) start: StartAt,
     pub(crate) request_timeout: Duration,
 }
 
 impl RedisSourceBuilder {
-    /// Where the group starts if it has no position yet; [`StartAt::Earliest`] unless set. Without meaning for a group that
-    /// has one.
+    /// Where the group starts if it has no position yet, and where an observer begins; [`StartAt::Earliest`] unless set.
+    /// Without meaning for a group that has a position.
     pub fn start(mut self, start: StartAt) -> Self {
         self.start = start;
         self
@@ -249,7 +256,8 @@ impl RedisSourceBuilder {
         self
     }
 
-    /// Checks the settings, connects, and finds the group's position or fixes its start.
+    /// Checks the settings, connects, and finds the group's position or fixes its start. An observer has neither, and
+    /// creates no stream.
     ///
     /// # Cancel safety
     ///
@@ -260,9 +268,12 @@ impl RedisSourceBuilder {
     /// As for [`RedisSinkBuilder::open`].
     pub async fn open(self) -> Result<RedisSource> {
         self.redis.check()?;
-        not_blank("group", &self.group)?;
+        if let Some(group) = &self.group {
+            not_blank("group", group)?;
+        }
         not_zero("request timeout", self.request_timeout)?;
-        let place = Place::new(&*self.redis.topic).with_group(&*self.group);
+        let mut place = Place::new(&*self.redis.topic);
+        place.group.clone_from(&self.group);
         RedisSource::open(self, place).await
     }
 }

@@ -92,6 +92,16 @@
 //! - the stream was deleted or recreated, also when the new one is longer, or the group was destroyed;
 //! - the server came back with fewer entries than the session has seen.
 //!
+//! # Observers
+//!
+//! [`Redis::observer`] makes a source without a group, for commands that look at a stream or follow it. Each session begins where
+//! [`StartAt`](backup_tracker::StartAt) says; opening, reading and `commit` write nothing to the server, not even a stream that
+//! [`Redis::create_stream`] asks for; `commit` always succeeds, without asking anybody, and `resumed` is false. What it runs on the
+//! server are `EVAL_RO`, which the server lets write nothing, and `XREAD`; it reads from a replica as well.
+//!
+//! Without a group it knows its stream by its numbers alone: one that was deleted and created anew is noticed
+//! ([`Lost`](backup_tracker::ErrorKind::Lost)), unless that happened within the millisecond of the last entry that was read.
+//!
 //! # Limits
 //!
 //! - An event's size: payload, application, and headers' names and values may not exceed
@@ -120,6 +130,13 @@
 //! ```text
 //! ACL SETUSER maps on >secret resetkeys ~backups ~backups:backup-tracker resetchannels -@all
 //!     +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait
+//! ```
+//!
+//! And these for an observer:
+//!
+//! ```text
+//! ACL SETUSER operator on >secret resetkeys %R~backups resetchannels -@all
+//!     +eval_ro +exists +xinfo|stream +xrange +xread
 //! ```
 //!
 //! # Native access

@@ -39,18 +39,24 @@ impl Numbers {
     pub(crate) fn earliest(&self) -> Mark {
         match self.first {
             Some(first) => Mark { id: first.before(), read: self.added.saturating_sub(self.length) },
-            None => Mark { id: self.last, read: self.added },
+            None => self.latest(),
         }
     }
 
-    /// Whether entries behind the mark are gone.
+    /// Behind everything that the stream holds.
+    pub(crate) const fn latest(&self) -> Mark {
+        Mark { id: self.last, read: self.added }
+    }
+
+    /// Whether entries behind the mark are gone, or the stream is another one.
     ///
     /// The server trims from the front. So as long as an entry up to the mark is there, nothing behind it was trimmed; and
-    /// otherwise all that is there lies behind it, and must be as much as was added since.
+    /// otherwise all that is there lies behind it, and must be exactly as much as was added since: less when some of it was
+    /// trimmed, more when the stream was deleted and created anew.
     pub(crate) fn lost_behind(&self, mark: &Mark) -> bool {
         let went_back = self.last < mark.id || self.added < mark.read;
         let passed = self.first.is_none_or(|first| first > mark.id);
-        went_back || (passed && self.added - mark.read > self.length)
+        went_back || (passed && self.added - mark.read != self.length)
     }
 
     /// How many entries there are behind the mark: too many when some in the middle were deleted, never too few.
@@ -65,7 +71,7 @@ impl Numbers {
 /// A look at the stream: its numbers and what follows a mark, at one moment.
 #[derive(Debug)]
 pub(crate) struct View {
-    /// By which the group knows its stream; empty when there is no such group.
+    /// By which the group knows its stream; empty when there is no such group, and for an observer.
     pub(crate) token: String,
     pub(crate) numbers: Numbers,
     pub(crate) entries: Vec<(EntryId, Vec<Value>)>,

@@ -12,12 +12,12 @@ use redis::{Client, Cmd};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::answer::{self, Group, Looked, Opened};
+use crate::answer::{self, Looked, Opened, Start};
 use crate::config::RedisSourceBuilder;
 use crate::entry::EntryId;
 use crate::error::RedisErrors;
 use crate::link::{Deadline, Link};
-use crate::log::{Entry, Found, Mark};
+use crate::log::{Entry, Found, Mark, View};
 use crate::script;
 
 /// How many entries are fetched at once.
@@ -31,7 +31,8 @@ const READ: &str = "read";
 #[derive(Clone)]
 pub(crate) struct Reader {
     place: Place,
-    pub(crate) group: Arc<str>,
+    /// `None` for an observer.
+    pub(crate) group: Option<Arc<str>>,
     start: StartAt,
     create: bool,
     request_timeout: Duration,
@@ -58,7 +59,7 @@ impl Reader {
     pub(crate) fn new(client: Client, builder: &RedisSourceBuilder, place: Place) -> Self {
         Self {
             place,
-            group: builder.group.as_str().into(),
+            group: builder.group.as_deref().map(Arc::from),
             start: builder.start,
             create: builder.redis.create,
             request_timeout: builder.request_timeout,
@@ -67,24 +68,42 @@ impl Reader {
         }
     }
 
-    /// Finds the group, or creates it.
+    /// Finds the group, or creates it. Without a group, only looks.
     pub(crate) async fn open(&self, operation: &'static str, deadline: Deadline) -> Result<Opened> {
+        let Some(group) = &self.group else { return self.observe(operation, deadline).await };
         let start = match self.start {
             StartAt::Earliest => "earliest",
             StartAt::Latest => "latest",
         };
         let create = if self.create { "create" } else { "" };
         let token = Uuid::new_v4().simple().to_string();
-        let command =
-            script::run_with(script::OPEN, &self.place.topic, &[&*self.group, start, create, &token]);
+        let command = script::run_with(script::OPEN, &self.place.topic, &[&**group, start, create, &token]);
         let answer = self.requests.ask(&command, deadline).await;
         let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
         answer::opened(answer).ok_or_else(|| self.place.strange(operation))
     }
 
+    async fn observe(&self, operation: &'static str, deadline: Deadline) -> Result<Opened> {
+        let answer = self.requests.ask(&self.look(EntryId::default(), 0), deadline).await;
+        let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
+        match answer::looked(answer).ok_or_else(|| self.place.strange(operation))? {
+            Looked::Missing => Ok(Opened::Missing),
+            Looked::View(View { token, numbers, .. }) => {
+                let mark = match self.start {
+                    StartAt::Earliest => numbers.earliest(),
+                    StartAt::Latest => numbers.latest(),
+                };
+                Ok(Opened::At(Box::new(Start { lost: false, token, committed: false, mark, numbers })))
+            }
+        }
+    }
+
     pub(crate) fn look(&self, behind: EntryId, count: usize) -> Cmd {
-        let arguments = [&*self.group, &behind.to_string(), &count.to_string()];
-        script::run_with(script::FETCH, &self.place.topic, &arguments)
+        let (topic, behind, count) = (&self.place.topic, behind.to_string(), count.to_string());
+        match &self.group {
+            Some(group) => script::run_with(script::FETCH, topic, &[&**group, &behind, &count]),
+            None => script::observe(topic, &[behind, count]),
+        }
     }
 
     /// Starts to look for what follows the mark, and to wait until something does.
@@ -120,8 +139,8 @@ impl Reader {
             loop {
                 let deadline = Deadline::after(reader.request_timeout);
                 match reader.open(READ, deadline).await? {
-                    Opened::Group(group) => {
-                        let Group { token, numbers, .. } = *group;
+                    Opened::At(start) => {
+                        let Start { token, numbers, .. } = *start;
                         return Ok(Step::Opened { token, earliest: numbers.earliest() });
                     }
                     Opened::Missing if wait => reader.wait(EntryId::default()).await?,

@@ -10,6 +10,7 @@ macro_rules! script {
 
 pub(crate) const OPEN: &str = script!("open");
 pub(crate) const FETCH: &str = script!("fetch");
+const OBSERVE: &str = script!("observe");
 pub(crate) const COMMIT: &str = script!("commit");
 pub(crate) const REGISTER: &str = script!("register");
 pub(crate) const APPEND: &str = script!("append");
@@ -24,6 +25,13 @@ pub(crate) fn side_key(topic: &str) -> String {
 pub(crate) fn run(script: &str, topic: &str) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(script).arg(2).arg(topic).arg(side_key(topic));
+    command
+}
+
+/// The command that looks at a topic's stream alone, and that the server lets write nothing.
+pub(crate) fn observe(topic: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+    let mut command = redis::cmd("EVAL_RO");
+    command.arg(OBSERVE).arg(1).arg(topic).arg(arguments);
     command
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 
-use crate::answer::{self, Group, Looked, Opened};
+use crate::answer::{self, Looked, Opened, Start};
 use crate::config::RedisSourceBuilder;
 use crate::entry;
 use crate::error::RedisErrors;
@@ -21,14 +21,15 @@ const READ: &str = "read";
 const COMMIT: &str = "commit";
 const REMAINING: &str = "ask how much remains";
 
-/// Reads a stream for a group. Made by [`Redis::source`](crate::Redis::source).
+/// Reads a stream, for a group or without one. Made by [`Redis::source`](crate::Redis::source) and
+/// [`Redis::observer`](crate::Redis::observer).
 ///
 /// Two connections: one that waits for entries, and one for everything else. After a failure the next call connects anew.
 pub struct RedisSource {
     place: Place,
     reader: Reader,
     request_timeout: Duration,
-    /// By which the group knows its stream; `None` while the stream is gone.
+    /// By which the group knows its stream, empty for an observer; `None` while the stream is gone.
     token: Option<String>,
     resumed: bool,
     /// Found at opening, to be said by the first `next`.
@@ -48,11 +49,15 @@ impl RedisSource {
         let client = builder.redis.access.client(&place)?;
         let reader = Reader::new(client, &builder, place.clone());
         let deadline = Deadline::after(builder.redis.open_timeout);
-        let group = match reader.open(OPEN, deadline).await? {
-            Opened::Group(group) => *group,
-            Opened::Missing => return Err(place.missing(OPEN)),
+        let Start { lost, token, committed, mark, numbers } = match reader.open(OPEN, deadline).await? {
+            Opened::At(start) => *start,
+            Opened::Missing if reader.group.is_some() => return Err(place.missing(OPEN)),
+            Opened::Missing => {
+                let message =
+                    "there is no such stream, and an observer creates none; the first sink or group may";
+                return Err(place.error(ErrorKind::NotFound, OPEN, message));
+            }
         };
-        let Group { lost, token, committed, mark, numbers } = group;
         let lost = lost || numbers.lost_behind(&mark);
         Ok(Self {
             place,
@@ -140,10 +145,10 @@ impl EventSource for RedisSource {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        let Some(group) = self.reader.group.as_deref() else { return Ok(()) };
         // While it is lost, nothing that was read is in the stream any more, so that nothing is left to be replayed.
         let Some(token) = self.token.as_ref().filter(|_| !self.lost) else { return Ok(()) };
-        let arguments =
-            [&*self.reader.group, token, &self.returned.id.to_string(), &self.returned.read.to_string()];
+        let arguments = [group, token, &self.returned.id.to_string(), &self.returned.read.to_string()];
         let command = script::run_with(script::COMMIT, &self.place.topic, &arguments);
         let answer = self.reader.requests.ask(&command, self.deadline()).await;
         let answer = answer.map_err(|failure| self.place.failure(COMMIT, failure))?;

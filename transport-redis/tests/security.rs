@@ -4,7 +4,7 @@
 
 mod support;
 
-use backup_tracker::{Delivery, Error, ErrorKind, EventSource, Result, Sink};
+use backup_tracker::{Delivery, Error, ErrorKind, EventSource, Result, Sink, StartAt};
 use backup_tracker_redis::Redis;
 use support::{Bench, GROUP, TOPIC, ask, events, expect, tests};
 
@@ -13,6 +13,7 @@ tests![
     no_password_where_one_is_needed_is_denied,
     a_user_and_a_password_are_enough,
     a_user_with_the_documented_permissions_can_do_everything,
+    an_observer_needs_no_permission_to_write,
     a_user_without_permission_for_the_key_is_denied,
     a_user_without_permission_for_a_command_is_denied,
     permission_that_is_taken_away_shows_and_nothing_is_sent,
@@ -26,6 +27,8 @@ tests![
 /// What the crate's documentation asks for.
 const PERMISSIONS: &[&str] =
     &["+@stream", "+eval", "+exists", "+time", "+hget", "+hset", "+hdel", "+hgetall", "+wait"];
+/// And for an observer.
+const OBSERVER: &[&str] = &["+eval_ro", "+exists", "+xinfo|stream", "+xrange", "+xread"];
 const SECRET: &str = "hunter2";
 
 async fn both(redis: &Redis) -> [Result<()>; 2] {
@@ -92,6 +95,37 @@ async fn a_user_with_the_documented_permissions_can_do_everything() {
     source.commit().await.unwrap();
     assert_eq!(source.remaining().await.unwrap(), 0);
     source.close().await.unwrap();
+}
+
+async fn an_observer_needs_no_permission_to_write() {
+    let bench = Bench::start().await;
+    let key = format!("%R~{TOPIC}");
+    let redis = user(&bench, "operator", &[&[&*key], OBSERVER].concat()).await;
+    let mut sink = bench.redis().sink().open().await.unwrap();
+    let sent = events(3);
+    sink.send(&sent[0]).await.unwrap();
+    let mut source = redis.observer().open().await.unwrap();
+    expect(&mut source, &sent[..1]).await;
+    // It waits, is woken, and says how much remains.
+    let ((), sent_now) = tokio::join!(expect(&mut source, &sent[1..2]), sink.send(&sent[1]));
+    sent_now.unwrap();
+    sink.send(&sent[2]).await.unwrap();
+    assert_eq!(source.remaining().await.unwrap(), 1);
+    expect(&mut source, &sent[2..]).await;
+    source.commit().await.unwrap();
+    assert_eq!(source.remaining().await.unwrap(), 0);
+    // It may do nothing else.
+    assert_eq!(redis.source(GROUP).open().await.unwrap_err().kind(), ErrorKind::Denied);
+    // Each of the permissions is needed.
+    for missing in OBSERVER {
+        let rules: Vec<&str> = OBSERVER.iter().copied().filter(|rule| rule != missing).collect();
+        let redis = user(&bench, "half", &[&[&*key], &*rules].concat()).await;
+        let error = match redis.observer().start(StartAt::Latest).open().await {
+            Err(error) => error,
+            Ok(mut source) => support::answer(&mut source).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), ErrorKind::Denied, "{missing}: {error}");
+    }
 }
 
 async fn a_user_without_permission_for_the_key_is_denied() {

@@ -83,6 +83,13 @@ pub(crate) async fn send(sink: &mut KafkaSink, application: &str, text: &str) {
     soon(sink.send(&event(application, text))).await.unwrap();
 }
 
+/// Sends so much that what was there before is gone: the mock keeps 5 MiB of a partition.
+pub(crate) async fn flood(sink: &mut KafkaSink) {
+    for _ in 0..7 {
+        send(sink, "flood", &"x".repeat(900_000)).await;
+    }
+}
+
 pub(crate) async fn next(source: &mut KafkaSource) -> Record {
     soon(source.next()).await.unwrap().expect("the log has not ended")
 }

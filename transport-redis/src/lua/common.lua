@@ -1,4 +1,4 @@
--- KEYS[1] is the stream, KEYS[2] the hash beside it. Identifiers are compared as text: their halves have 64 bits, and
+-- KEYS[1] is the stream, KEYS[2] the hash beside it, which an observer leaves out. Identifiers are compared as text: their halves have 64 bits, and
 -- Lua's numbers have 53.
 local stream, side = KEYS[1], KEYS[2]
 
@@ -34,6 +34,15 @@ local function find(group)
     end
   end
   return nil
+end
+
+-- What a look answers: the stream as it is, and what follows a position, so many entries at most (0: none).
+local function view(log, token, position, count)
+  local entries = {}
+  if count > 0 then
+    entries = redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', count)
+  end
+  return { 'found', token, log.added, log.length, log.first, log.tail, log.last, entries }
 end
 
 local function less_number(a, b)

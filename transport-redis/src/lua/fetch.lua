@@ -8,8 +8,4 @@ if not log then
 end
 local held = redis.call('HGET', side, 'group:' .. group)
 local token = held and find(group) and held:match('^%S+') or ''
-local entries = {}
-if count > 0 then
-  entries = redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', count)
-end
-return { 'found', token, log.added, log.length, log.first, log.tail, log.last, entries }
+return view(log, token, position, count)

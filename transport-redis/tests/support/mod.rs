@@ -82,6 +82,26 @@ impl Bench {
     pub(crate) async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         ask(&self.server.url(), words).await
     }
+
+    /// Runs a command whose answer says nothing.
+    pub(crate) async fn run(&self, command: &redis::Cmd) {
+        let client = redis::Client::open(self.server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let () = command.query_async(&mut connection).await.unwrap();
+    }
+
+    /// Returns when the server's clock has passed the stream's last entry.
+    pub(crate) async fn another_millisecond(&self, stream: &str) {
+        let entries: Vec<(String, Vec<String>)> =
+            self.ask(&["XREVRANGE", stream, "+", "-", "COUNT", "1"]).await;
+        let last: u128 = entries[0].0.split('-').next().unwrap().parse().unwrap();
+        loop {
+            let (seconds, micros): (u128, u128) = self.ask(&["TIME"]).await;
+            if seconds * 1000 + micros / 1000 > last {
+                return;
+            }
+        }
+    }
 }
 
 /// Asks a server with the client library alone.
