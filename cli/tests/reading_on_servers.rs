@@ -10,9 +10,9 @@ use std::process::Command;
 
 use backup_tracker::BackupState::{self, BackingUp, Ready, Restoring, Starting};
 use backup_tracker::wire::encode;
-use backup_tracker::{BackupTransition, BoxSink, EventSource, Sink, WireFormat};
+use backup_tracker::{BackupTransition, BoxSink, ErrorKind, Sink, WireFormat};
 use backup_tracker_nats::{CreateStream, Nats};
-use backup_tracker_redis::Redis;
+use backup_tracker_redis::{Redis, redis};
 use backup_tracker_test_servers::{self as servers, Missing};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
@@ -66,8 +66,6 @@ impl Server {
             }
             Self::Nats(nats) => {
                 let nats = Nats::new(nats.url(), TOPIC).create_stream(CreateStream::new(1));
-                // A secondary that was there before: it makes the bucket of the positions.
-                nats.source("search").open().await.unwrap().close().await.unwrap();
                 BoxSink::new(nats.sink().open().await.unwrap())
             }
         }
@@ -82,6 +80,25 @@ impl Server {
             }
             sink.close().await.unwrap();
         });
+    }
+
+    /// Nobody has read as a group, and nothing was made for one.
+    fn has_nothing_left_behind(&self) {
+        match self {
+            Self::Redis(redis) => {
+                let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+                let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+                assert_eq!(keys, [TOPIC]);
+                let groups: Vec<redis::Value> =
+                    redis::cmd("XINFO").arg("GROUPS").arg(TOPIC).query(&mut connection).unwrap();
+                assert!(groups.is_empty(), "{groups:?}");
+            }
+            Self::Nats(nats) => {
+                let group = async { Nats::new(nats.url(), TOPIC).source("search").open().await };
+                let error = Runtime::new().unwrap().block_on(group).map(drop).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::NotFound, "there is a bucket: {error}");
+            }
+        }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -111,8 +128,18 @@ fn what_is_there_is_read(server: Server) {
     let history = server.document(&["history", "--application", "shop"]);
     let operation = &history["applications"][0]["operations"][0];
     assert_eq!((&operation["outcome"], &operation["seconds"]), (&json!("ended"), &json!(3.0)));
-    let wait = ["wait", "--application", "books and more", "--until", "restoring", "--timeout", "60s"];
+    let wait = [
+        "wait",
+        "--application",
+        "books and more",
+        "--until",
+        "restoring",
+        "--timeout",
+        "60s",
+        "--create-topic",
+    ];
     assert_eq!(server.document(&wait)["reached"], true);
+    server.has_nothing_left_behind();
 }
 
 fn waiting_outlasts_a_restart(mut server: Server) {

@@ -17,8 +17,8 @@ use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
 
 /// Shows the backups and restores of every application on the topic: begin, end, duration and outcome.
 ///
-/// It reads the whole topic, and goes back as far as the topic does. It leaves no group and no position behind; --group and
-/// --read-policy are without effect. Times are the primary's.
+/// It reads the whole topic, and goes back as far as the topic does. It leaves nothing behind at the broker: --group,
+/// --read-policy and --create-topic are without effect. Times are the primary's.
 ///
 /// Outcomes: `ended`, the primary announced the end (whether the backup is good it does not announce); `interrupted`, the
 /// primary began anew or said Ready without an end, so that the duration is the longest there may have been; `taken back`, the

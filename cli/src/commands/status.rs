@@ -17,9 +17,9 @@ use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
 
 /// Shows the state of every application on the topic: since when, and by which announcement.
 ///
-/// It reads the whole topic, as a new secondary would, and decides as every secondary does. It leaves no group and no
-/// position behind; --group and --read-policy are without effect. How long a state has lasted is told by this machine's clock
-/// against the primary's timestamp.
+/// It reads the whole topic, as a new secondary would, and decides as every secondary does. It leaves nothing behind at the
+/// broker: --group, --read-policy and --create-topic are without effect. How long a state has lasted is told by this machine's
+/// clock against the primary's timestamp.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Arguments {

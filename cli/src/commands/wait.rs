@@ -20,8 +20,8 @@ use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, Open
 /// Waits until an application is in a state; if it is there already, not at all.
 ///
 /// It decides only when it has read all that the log holds, as a secondary does. Outages are waited out, and told on standard
-/// error, as is what it waits for. An application that was never announced is STARTING. It leaves no group and no position
-/// behind; --group and --read-policy are without effect.
+/// error, as is what it waits for. An application that was never announced is STARTING. It leaves nothing behind at the broker:
+/// --group, --read-policy and --create-topic are without effect.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER)]
 pub(crate) struct Arguments {

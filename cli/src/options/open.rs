@@ -2,6 +2,7 @@
 
 use backup_tracker::{
     BoxSink, BoxSource, PrimaryBackupTracker, PrimaryBuilder, SecondaryBackupTracker, SecondaryBuilder,
+    StartAt,
 };
 
 use super::blame::blame;
@@ -58,6 +59,20 @@ impl BackupTrackerOptions {
             )
         })?;
         transport.open_source(&group, start).await.map_err(blame)
+    }
+
+    /// A source without a group, for whoever only looks: it leaves nothing behind at the broker, and creates no topic. Each begins
+    /// where `start` says, whatever `--group` and `--read-policy` say.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub async fn observer(&self, kafka: &KafkaOptions, start: StartAt) -> Result<BoxSource, OpenError> {
+        self.transport(kafka)?.open_observer(start).await.map_err(blame)
     }
 
     /// The primary of `application`, ready to announce.

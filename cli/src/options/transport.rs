@@ -80,6 +80,14 @@ impl Transport {
             Self::Redis(redis) => BoxSource::new(redis.source(group).start(start).open().await?),
         })
     }
+
+    pub(super) async fn open_observer(&self, start: StartAt) -> Result<BoxSource> {
+        Ok(match self {
+            Self::Kafka(kafka) => BoxSource::new(kafka.observer().start(start).open().await?),
+            Self::Nats(nats) => BoxSource::new(nats.observer().start(start).open().await?),
+            Self::Redis(redis) => BoxSource::new(redis.observer().start(start).open().await?),
+        })
+    }
 }
 
 impl BackupTrackerOptions {

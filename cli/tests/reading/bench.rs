@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use backup_tracker::wire::encode;
-use backup_tracker::{BackupState, BackupTransition, Sink, WireFormat};
+use backup_tracker::{BackupState, BackupTransition, Result, Sink, WireFormat};
 use backup_tracker_kafka::rdkafka::ClientConfig;
 use backup_tracker_kafka::rdkafka::mocking::MockCluster;
 use backup_tracker_kafka::rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
@@ -41,6 +41,12 @@ impl Bench {
             ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
         };
         Self { runtime, mock, sink, foreign, events: 0 }
+    }
+
+    /// Opens a source of a group.
+    pub(crate) fn open_group(&self) -> Result<()> {
+        let servers = self.mock.bootstrap_servers();
+        self.runtime.block_on(kafka(&servers).source("search").open()).map(drop)
     }
 
     /// A new sink: librdkafka's idempotent producer does not get through to a mock any more whose broker was away.

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
-use backup_tracker::BackupTransition;
+use backup_tracker::{BackupTransition, ErrorKind};
+use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -161,6 +162,24 @@ fn a_topic_that_does_not_exist_is_status_1_and_a_wrong_call_status_2() {
         assert_eq!((ended.status, &*ended.stdout), (Some(2), ""));
         assert!(ended.stderr.contains(option), "{ended:?}");
     }
+}
+
+#[test]
+fn nobody_sees_that_somebody_looked() {
+    let mut bench = Bench::new();
+    write(&mut bench);
+    // Whoever stores a position from now on, or asks for one, is refused: the first that does is the group below.
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED];
+    bench.mock.request_errors(RDKafkaApiKey::OffsetCommit, &refused);
+    bench.mock.request_errors(RDKafkaApiKey::OffsetFetch, &refused);
+    let wait = ["wait", "--application", "shop", "--until", "ready", "--timeout", "60s"];
+    for arguments in [&["status"][..], &["history"], &wait] {
+        assert_eq!(bench.run(arguments).status, Some(0));
+    }
+    for what in ["asked", "stored"] {
+        assert_eq!(bench.open_group().unwrap_err().kind(), ErrorKind::Denied, "somebody {what} before");
+    }
+    bench.open_group().unwrap();
 }
 
 #[test]

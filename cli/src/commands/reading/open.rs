@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use backup_tracker::BoxSource;
+use backup_tracker::{BoxSource, StartAt};
 
-use crate::options::{BackupTrackerOptions, KafkaOptions, OpenError, Transport};
+use crate::options::{BackupTrackerOptions, KafkaOptions, OpenError};
 
 /// The log that the options name.
 #[derive(Clone, Copy, Debug)]
@@ -29,12 +29,7 @@ impl fmt::Display for Log<'_> {
     }
 }
 
-/// A source that begins at the earliest record of the log.
+/// A source that begins at the earliest record of the log, and leaves nothing behind.
 pub(in crate::commands) async fn open(log: &Log<'_>) -> Result<BoxSource, OpenError> {
-    let group = format!("backup-tracker-{}", uuid::Uuid::new_v4());
-    Ok(match log.backups.transport(log.kafka)? {
-        Transport::Kafka(kafka) => BoxSource::new(kafka.source(group).open().await?),
-        Transport::Nats(nats) => BoxSource::new(nats.source(group).open().await?),
-        Transport::Redis(redis) => BoxSource::new(redis.source(group).open().await?),
-    })
+    log.backups.observer(log.kafka, StartAt::Earliest).await
 }
