@@ -5,5 +5,6 @@
 mod bench;
 mod history;
 mod program;
+mod recordings;
 mod status;
 mod wait;
