@@ -1,6 +1,6 @@
 //! The commands that only read, run as programs: `status`, `history` and `wait`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
 mod history;
