@@ -244,3 +244,26 @@ async fn an_offset_that_another_program_sets_is_a_position() {
     assert!(source.resumed());
     assert_eq!(text(&next(&mut source).await), "3");
 }
+
+#[tokio::test]
+#[ignore = "needs a broker"]
+async fn an_observer_brings_no_group_into_being() {
+    let topic = topic(CreateTopic::new(2, 1)).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    send(&mut sink, "app", "one").await;
+    let mut source = soon(topic.kafka.observer().open()).await.unwrap();
+    assert_eq!(texts(&mut source, 1).await, ["one"]);
+    comes_down_to_nothing(&mut source).await;
+    send(&mut sink, "app", "two").await;
+    assert_eq!(texts(&mut source, 1).await, ["two"]);
+    soon(source.commit()).await.unwrap();
+
+    let group = format!("{}-search", topic.name);
+    let mut known = topic.source("search").await;
+    soon(known.commit()).await.unwrap();
+    let consumer: BaseConsumer = topic.client.create().unwrap();
+    let groups = consumer.fetch_group_list(None, Duration::from_secs(20)).unwrap();
+    let names: Vec<_> = groups.groups().iter().map(|group| group.name()).collect();
+    assert!(names.contains(&&*group), "{names:?}");
+    assert!(!names.contains(&"backup-tracker-observer"), "{names:?}");
+}
