@@ -30,8 +30,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) enum DemoLog {
     Memory(MemoryLog),
     Kafka(Cluster),
-    Nats(NatsLog),
-    Redis(RedisLog),
+    Nats(Box<NatsLog>),
+    Redis(Box<RedisLog>),
     #[cfg(test)]
     Broken(MemoryLog, Fault),
 }

@@ -29,8 +29,8 @@ pub(super) struct ServerUrl(String);
 pub(super) enum Choice {
     Kafka,
     Memory,
-    Nats(NatsLog),
-    Redis(RedisLog),
+    Nats(Box<NatsLog>),
+    Redis(Box<RedisLog>),
 }
 
 /// Arguments that do not go together, and how to mend them. Nothing of the address is repeated.
@@ -60,12 +60,12 @@ impl Transport {
             (Self::Nats, None) => Err(Misuse::Missing { name: "nats", example: "nats://localhost:4222" }),
             (Self::Nats, Some(ServerUrl(url))) => {
                 let wrong = Misuse::Wrong { server: "NATS", form: NATS_FORM };
-                NatsLog::at(url).map(Choice::Nats).ok_or(wrong)
+                NatsLog::at(url).map(Box::new).map(Choice::Nats).ok_or(wrong)
             }
             (Self::Redis, None) => Err(Misuse::Missing { name: "redis", example: "redis://localhost:6379" }),
             (Self::Redis, Some(ServerUrl(url))) => {
                 let wrong = Misuse::Wrong { server: "Redis", form: REDIS_FORM };
-                RedisLog::at(url).map(Choice::Redis).ok_or(wrong)
+                RedisLog::at(url).map(Box::new).map(Choice::Redis).ok_or(wrong)
             }
         }
     }
