@@ -44,11 +44,11 @@ impl DemoLog {
             Choice::Memory => Self::Memory(MemoryLog::new(TOPIC)?),
             Choice::Kafka => Self::Kafka(within("the broker to start", Cluster::start(TOPIC)).await??),
             Choice::Nats(log) => {
-                log.check().await?;
+                Box::pin(log.check()).await?;
                 Self::Nats(log)
             }
             Choice::Redis(log) => {
-                log.check().await?;
+                Box::pin(log.check()).await?;
                 Self::Redis(log)
             }
         })
@@ -57,8 +57,8 @@ impl DemoLog {
     /// Creates what is to be on a server of the user's.
     pub(super) async fn create(&self) -> Result<(), Trouble> {
         match self {
-            Self::Nats(log) => log.create().await,
-            Self::Redis(log) => log.create().await,
+            Self::Nats(log) => Box::pin(log.create()).await,
+            Self::Redis(log) => Box::pin(log.create()).await,
             _ => Ok(()),
         }
     }
@@ -86,14 +86,15 @@ impl DemoLog {
         }
     }
 
+    // The clients' futures are large, and would be part of every future of the script.
     pub(super) async fn sink(&self) -> Result<BoxSink, Trouble> {
         Ok(match self {
             Self::Memory(log) => BoxSink::new(log.sink()),
             #[cfg(test)]
             Self::Broken(log, _) => BoxSink::new(log.sink()),
             Self::Kafka(cluster) => BoxSink::new(kafka(cluster).sink().send_timeout(PATIENCE).open().await?),
-            Self::Nats(log) => BoxSink::new(log.sink().await?),
-            Self::Redis(log) => BoxSink::new(log.sink().await?),
+            Self::Nats(log) => BoxSink::new(Box::pin(log.sink()).await?),
+            Self::Redis(log) => BoxSink::new(Box::pin(log.sink()).await?),
         })
     }
 
@@ -106,8 +107,8 @@ impl DemoLog {
                 let source = kafka(cluster).source(group).property("fetch.wait.max.ms", FETCH_WAIT);
                 BoxSource::new(source.open().await?)
             }
-            Self::Nats(log) => BoxSource::new(log.source(group).await?),
-            Self::Redis(log) => BoxSource::new(log.source(group).await?),
+            Self::Nats(log) => BoxSource::new(Box::pin(log.source(group)).await?),
+            Self::Redis(log) => BoxSource::new(Box::pin(log.source(group)).await?),
         })
     }
 }
