@@ -121,6 +121,34 @@ fn what_is_not_understood_is_refused_with_status_2() {
     }
 }
 
+#[test]
+fn a_server_that_does_not_go_with_the_transport_is_refused_in_one_line_that_says_how_to_mend_it() {
+    let secret = "s3cr3t";
+    let (nats, redis) = (format!("nats://u:{secret}@h"), format!("redis://u:{secret}@h"));
+    let (broken, empty) = (format!("nats://u:{secret}@h:port"), format!("nats://u:{secret}@"));
+    for (arguments, words) in [
+        (&["--transport", "kafka", "--url", &nats][..], "leave --url out"),
+        (&["--url", &nats], "leave --url out"),
+        (&["--transport", "memory", "--url", &redis], "leave --url out"),
+        (&["--transport", "nats"], "add --url nats://localhost:4222"),
+        (&["--transport", "redis", "--json"], "add --url redis://localhost:6379"),
+        (&["--transport", "nats", "--url", &redis], "write nats://"),
+        (&["--transport", "nats", "--url", &broken], "write nats://"),
+        (&["--transport", "nats", "--url", &empty], "write nats://"),
+        (&["--transport", "nats", "--url", ""], "write nats://"),
+        (&["--transport", "redis", "--url", &nats], "write redis://"),
+        (&["--transport", "redis", "--url", "localhost"], "write redis://"),
+    ] {
+        let Output { status, stdout, stderr } = demo(arguments);
+        let stderr = text(stderr);
+        assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stdout.is_empty(), "{arguments:?}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(stderr.contains("--url") && stderr.contains(words), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains(secret), "{stderr}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_ends_it_without_a_word() {

@@ -23,14 +23,14 @@
 //!
 //!     fn profile(&self) -> Profile {
 //!         Profile::new(64 * 1024)
-//!             .lacks(Ability::Raw, "not written yet")
-//!             .lacks(Ability::Tombstones, "not written yet")
-//!             .lacks(Ability::Trim, "not written yet")
-//!             .lacks(Ability::Recreate, "not written yet")
-//!             .lacks(Ability::TellsRecreated, "not written yet")
-//!             .lacks(Ability::End, "not written yet")
-//!             .lacks(Ability::Kill, "nothing runs that could be killed")
-//!             .lacks(Ability::BlackHole, "there is no connection that could hang")
+//!             .not_shown(Ability::Raw, "not written yet")
+//!             .not_shown(Ability::Tombstones, "not written yet")
+//!             .not_shown(Ability::Trim, "not written yet")
+//!             .not_shown(Ability::Recreate, "not written yet")
+//!             .not_shown(Ability::TellsRecreated, "not written yet")
+//!             .not_shown(Ability::End, "not written yet")
+//!             .not_shown(Ability::Kill, "nothing runs that could be killed")
+//!             .not_shown(Ability::BlackHole, "there is no connection that could hang")
 //!     }
 //!
 //!     async fn lane(&self, name: &str, _: Isolation) -> Result<MemoryLane> {
@@ -84,7 +84,8 @@
 //!
 //! The [`Profile`] declares it, each [`Ability`] with a reason. Cases that need it show as *ignored*, with the reason; they
 //! never pass. Order, durability, replay, cancel safety and the independence of groups are no abilities, so they cannot be
-//! declared away. Order is only compared within one application, so that a log may be partitioned by it.
+//! declared away. What the transport can do and the harness cannot show is ignored, too, and kept apart: a README that tells users
+//! what the transport lacks is kept true by a test of a line with [`Profile::table_row`] and [`check_row`]. Order is only compared within one application, so that a log may be partitioned by it.
 //!
 //! # Faults
 //!
@@ -111,6 +112,7 @@ mod report;
 mod run;
 pub mod saboteurs;
 mod scene;
+mod table;
 mod writer;
 
 pub use clause::Clause;
@@ -119,6 +121,7 @@ pub use profile::{Ability, Profile};
 pub use proxy::Proxy;
 pub use report::{CaseReport, Failure, Report, Verdict};
 pub use run::{ignored_main, main, survey};
+pub use table::check_row;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -75,6 +75,7 @@ impl Ability {
 #[derive(Clone, Debug)]
 pub struct Profile {
     lacks: BTreeMap<Ability, String>,
+    not_shown: BTreeMap<Ability, String>,
     max_event_bytes: usize,
     patience: Duration,
     quiet: Duration,
@@ -96,6 +97,7 @@ impl Profile {
     pub fn new(max_event_bytes: usize) -> Self {
         Self {
             lacks: BTreeMap::new(),
+            not_shown: BTreeMap::new(),
             max_event_bytes,
             patience: Self::DEFAULT_PATIENCE,
             quiet: Self::DEFAULT_QUIET,
@@ -103,10 +105,18 @@ impl Profile {
         }
     }
 
-    /// Declares that an ability is lacking. The cases that need it show as ignored, with the reason.
+    /// Declares that the transport lacks an ability. The cases that need it show as ignored, with the reason.
     #[must_use]
     pub fn lacks(mut self, ability: Ability, reason: impl Into<String>) -> Self {
         self.lacks.insert(ability, reason.into());
+        self
+    }
+
+    /// Declares that the transport has an ability which this harness cannot show, for example because the broker that it
+    /// runs on is a mock. The cases that need it show as ignored, with the reason.
+    #[must_use]
+    pub fn not_shown(mut self, ability: Ability, reason: impl Into<String>) -> Self {
+        self.not_shown.insert(ability, reason.into());
         self
     }
 
@@ -133,10 +143,15 @@ impl Profile {
         self
     }
 
-    /// Why the ability is lacking; `None` when it is not.
+    /// Why the ability is lacking, or not shown; `None` when it is neither.
     #[must_use]
     pub fn reason(&self, ability: Ability) -> Option<&str> {
-        self.lacks.get(&ability).map(String::as_str)
+        self.lacks.get(&ability).or_else(|| self.not_shown.get(&ability)).map(String::as_str)
+    }
+
+    /// What the transport itself lacks, and why.
+    pub fn lacking(&self) -> impl Iterator<Item = (Ability, &str)> {
+        self.lacks.iter().map(|(ability, reason)| (*ability, reason.as_str()))
     }
 
     /// The largest payload that is not refused.

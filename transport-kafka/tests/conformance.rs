@@ -5,6 +5,8 @@
 mod broker;
 #[path = "harness/mock.rs"]
 mod mock;
+#[path = "harness/profile.rs"]
+mod profile;
 #[path = "harness/proxy.rs"]
 mod proxy;
 #[path = "harness/topic.rs"]

@@ -56,7 +56,7 @@
 //! [`MemoryLog::append_raw`], and plays a broker in trouble with [`MemoryLog::set_available`],
 //! [`MemoryLog::fail_next_sends`], [`MemoryLog::trim`], [`MemoryLog::recreate`] and [`MemoryLog::end`].
 //!
-//! # Disconnection, shutdown, a killed process
+//! # When the program ends
 //!
 //! There is no connection to lose but the one that [`MemoryLog::set_available`] plays. Dropping a sink or a source is a
 //! clean shutdown. A killed process takes the log with it.

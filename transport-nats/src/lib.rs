@@ -108,7 +108,7 @@
 //! [`Nats::connect_options`] takes the client library's options whole, [`CreateStream::native`] a stream's settings whole. The
 //! client library is [`async_nats`].
 //!
-//! # Disconnection
+//! # When the server goes away
 //!
 //! The client library connects again by itself, to any server of the list or that those have told of, at least once a second;
 //! until then everything fails at once as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), and a send as
@@ -120,14 +120,12 @@
 //! Credentials that were good at opening and are refused later are `Unavailable`, with the reason: they may be on their way
 //! to being replaced. A permission that is taken away is `Denied`.
 //!
-//! # Shutdown
+//! # When the program ends
 //!
 //! Dropping a sink or a source is a clean shutdown: every event whose `send` returned `Ok` is stored. Neither commits. If there
 //! is no server at that moment, a small idle task stays behind until the runtime ends.
 //!
-//! # A killed process
-//!
-//! Loses nothing: the next session begins behind the last commit. Its consumer is gone within minutes.
+//! A killed process loses nothing: the next session begins behind the last commit. Its consumer is gone within minutes.
 
 mod builder;
 mod config;

@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
-use backup_tracker::{ErrorKind, EventSource, Sink, StartAt};
+use backup_tracker::{ErrorKind, EventSource, Sink, StartAt, WireFormat};
 use backup_tracker_conformance::Proxy;
 use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::Nats as Server;
@@ -99,6 +99,7 @@ async fn stream_and_bucket_are_created_as_asked_for_and_left_alone_when_they_exi
     assert_eq!(stream.duplicate_window, Duration::from_secs(30));
     let bucket = config("KV_backups_positions").await;
     assert_eq!((bucket.max_messages_per_subject, bucket.storage), (1, StorageType::Memory));
+    assert_eq!(nats.sink().open().await.unwrap().wire_format(), WireFormat::Cbor);
     // It is a bucket to everybody else, too.
     context.get_key_value("backups_positions").await.unwrap();
 

@@ -101,7 +101,8 @@ fn kind_of_answer(cause: &RedisError) -> ErrorKind {
     let text = cause.detail().unwrap_or_default();
     match cause.code().unwrap_or_default() {
         "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" => ErrorKind::Denied,
-        "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPROTO" => ErrorKind::Config,
+        // `TOOOLD` is what this crate's scripts say.
+        "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPROTO" | "TOOOLD" => ErrorKind::Config,
         // `OOM`, `MISCONF` and `NOREPLICAS` refuse a write until somebody makes room, mends the disk or brings a replica.
         "LOADING" | "MASTERDOWN" | "READONLY" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "OOM" | "MISCONF"
         | "NOREPLICAS" | "UNBLOCKED" | "INPROG" => ErrorKind::Unavailable,
@@ -155,7 +156,7 @@ mod tests {
         for code in ["LOADING", "READONLY", "OOM", "MISCONF", "NOREPLICAS"] {
             assert!(kind_of(&answer(code, "")).is_transient(), "{code}");
         }
-        for code in ["WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "ERR"] {
+        for code in ["TOOOLD", "WRONGTYPE", "NOAUTH", "NOPERM", "WRONGPASS", "ERR"] {
             assert!(!kind_of(&answer(code, "")).is_transient(), "{code}");
         }
         let refused = RedisError::from(io::Error::from(io::ErrorKind::ConnectionRefused));

@@ -3,7 +3,7 @@
 //!
 //! A primary's [`RedisSink`] appends one application's events to a stream; every secondary's [`RedisSource`] reads all of the
 //! stream, from the position of its group. The client is [`redis`]. The server is Redis 7.0 or later, alone or with replicas; not
-//! Redis Cluster.
+//! Redis Cluster. Opening refuses an older server.
 //!
 //! ```no_run
 //! use backup_tracker::{Event, EventSource, Sink};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use backup_tracker::{
     BackupState, BackupTracker, BoxError, ErrorKind, EventSource, Result, SecondaryBackupTracker, Sink,
-    StartAt,
+    StartAt, WireFormat,
 };
 use backup_tracker_redis::{Redis, redis};
 use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, tests};
@@ -22,6 +22,7 @@ tests![
     a_host_that_does_not_answer_is_unavailable_within_the_timeout,
     a_host_that_does_not_exist_is_unavailable_within_the_timeout,
     a_server_that_speaks_something_else_is_refused,
+    a_server_that_is_too_old_is_refused,
     wrong_settings_are_named,
     foreign_entries_are_skipped_and_counted,
     native_settings_are_taken_as_they_are,
@@ -64,6 +65,7 @@ async fn a_missing_stream_is_created_if_asked() {
     let bench = Bench::start().await;
     let mut source = bench.redis().source(GROUP).start(StartAt::Latest).open().await.unwrap();
     let mut sink = bench.redis().sink().open().await.unwrap();
+    assert_eq!(sink.wire_format(), WireFormat::Cbor);
     let sent = events(1);
     sink.send(&sent[0]).await.unwrap();
     expect(&mut source, &sent).await;
@@ -116,6 +118,37 @@ async fn a_server_that_speaks_something_else_is_refused() {
     });
     let redis = Redis::new(format!("redis://{address}"), TOPIC).open_timeout(PATIENCE);
     refused(&redis, ErrorKind::Config, "").await;
+}
+
+/// A server that is new, and does not tell scripts its version, as an old one does not: on the way to it the name under which
+/// they ask is changed to another one of the same length.
+async fn a_server_that_is_too_old_is_refused() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+
+    let bench = Bench::start().await;
+    let (target, listener) =
+        (bench.server.address(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(target).await.unwrap();
+            let ((mut asks, mut hears), (mut answers, mut takes)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { copy(&mut answers, &mut hears).await });
+            tokio::spawn(async move {
+                let mut text = vec![0; 64 * 1024];
+                while let Ok(length @ 1..) = asks.read(&mut text).await {
+                    let text = String::from_utf8_lossy(&text[..length]);
+                    let text = text.replace("REDIS_VERSION_NUM", "REDIS_VERSION_OLD");
+                    takes.write_all(text.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    let redis = Redis::new(format!("redis://{address}"), TOPIC).open_timeout(PATIENCE).create_stream();
+    refused(&redis, ErrorKind::Config, "older than Redis 7.0").await;
+    let keys: Vec<String> = bench.ask(&["KEYS", "*"]).await;
+    assert!(keys.is_empty(), "{keys:?}");
 }
 
 async fn wrong_settings_are_named() {

@@ -8,23 +8,30 @@ mod json;
 mod record;
 mod script;
 mod secondary;
+mod server;
+mod stage;
 mod style;
 mod summary;
 mod timeline;
+mod transport;
 mod trouble;
 mod verdict;
 
+use std::fmt;
+use std::future::Future;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use self::broker::DemoLog;
 use self::json::JsonLines;
 use self::record::{Entry, Recorder};
+use self::stage::Stage;
 use self::timeline::Timeline;
+use self::transport::{ServerUrl, Transport};
 use self::trouble::Trouble;
 use self::verdict::{Judgement, judge};
 use crate::exit::Exit;
@@ -33,6 +40,9 @@ use crate::exit::Exit;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Shows a backup and a restore with four services, in a few seconds and with nothing to install.
+///
+/// It brings its own broker. On a NATS or Redis server that runs already, it makes a stream of its own, with a name that nobody
+/// else uses, and removes it at the end.
 ///
 /// A primary announces; three secondaries follow: one that behaves well, one whose listener is slow, and one that is killed
 /// in the middle of the backup and started again. Each works behind its gate, and nobody may work while the primary copies
@@ -47,6 +57,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Transport::Kafka)]
     transport: Transport,
 
+    /// The server to run on, for `nats` and `redis` alone: `nats://[user:password@]host[:port]`, several of one cluster
+    /// separated by commas, or `redis://[[user]:password@]host[:port][/database]`. With TLS: `tls://`, `rediss://`.
+    #[arg(long)]
+    url: Option<ServerUrl>,
+
     /// Write one JSON object a line, as things happen, instead of the timeline.
     #[arg(long)]
     json: bool,
@@ -56,15 +71,9 @@ const EXAMPLES: &str = "\
 Examples:
   backup-tracker demo
   backup-tracker demo --transport memory
+  backup-tracker demo --transport nats --url nats://localhost:4222
+  backup-tracker demo --transport redis --url redis://localhost:6379
   backup-tracker demo --json | jq -c 'select(.event == \"verdict\")'";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Transport {
-    /// A broker inside the demo's process that speaks the Kafka protocol: nothing to install.
-    Kafka,
-    /// A log in this process.
-    Memory,
-}
 
 /// How a run is shown.
 trait Show: Send {
@@ -90,22 +99,58 @@ impl Outcome {
 
 /// Runs the demo.
 pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
-    let mut show: Box<dyn Show> =
-        if arguments.json { Box::new(JsonLines) } else { Box::new(Timeline::default()) };
-    let log = match DemoLog::start(arguments.transport).await {
-        Ok(log) => log,
-        Err(error) => {
-            drop(writeln!(io::stderr(), "error: the demo has no log to run on: {error}"));
-            return Ok(Exit::Failure);
+    let choice = match arguments.transport.with(arguments.url.as_ref()) {
+        Ok(choice) => choice,
+        Err(misuse) => {
+            complain(&misuse);
+            return Ok(Exit::Usage);
         }
     };
-    perform(&log, &mut *show, out).await
+    let mut show: Box<dyn Show> =
+        if arguments.json { Box::new(JsonLines) } else { Box::new(Timeline::default()) };
+    match DemoLog::start(choice).await {
+        Ok(log) => on_stage(log, &mut *show, out).await,
+        Err(error) => Ok(no_log(&error)),
+    }
 }
 
-async fn perform(log: &DemoLog, show: &mut dyn Show, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
-    show.begin(out, &log.describe())?;
+/// Plays, and clears away what was put on a server for it, however it ends: also when this future is dropped.
+async fn on_stage(log: DemoLog, show: &mut dyn Show, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
+    let log_in_words = log.describe();
+    let stage = Stage::new(log)?;
+    if let Err(error) = stage.prepare().await {
+        return Ok(no_log(&error));
+    }
     let (recorder, entries) = Recorder::new();
-    let (record, trouble) = play_and_show(log, recorder, entries, show, out).await?;
+    let exit = perform(&log_in_words, stage.play(recorder), entries, show, out).await?;
+    match stage.clear() {
+        Ok(()) => Ok(exit),
+        Err(left) => {
+            complain(&left);
+            Ok(Exit::Failure)
+        }
+    }
+}
+
+fn no_log(error: &Trouble) -> Exit {
+    complain(&format_args!("the demo has no log to run on: {error}"));
+    Exit::Failure
+}
+
+/// Says on standard error what is wrong. Where that fails, too, there is nowhere left to say so.
+fn complain(what: &dyn fmt::Display) {
+    drop(writeln!(io::stderr(), "error: {what}"));
+}
+
+async fn perform(
+    log: &str,
+    playing: impl Future<Output = Result<(), Trouble>> + Send,
+    entries: mpsc::UnboundedReceiver<Entry>,
+    show: &mut dyn Show,
+    out: &mut (dyn Write + Send),
+) -> io::Result<Exit> {
+    show.begin(out, log)?;
+    let (record, trouble) = play_and_show(playing, entries, show, out).await?;
     let took = record.last().map_or(Duration::ZERO, |last| last.at);
     let outcome = Outcome { judgement: judge(&record), trouble, took };
     show.end(out, &outcome)?;
@@ -114,14 +159,13 @@ async fn perform(log: &DemoLog, show: &mut dyn Show, out: &mut (dyn Write + Send
 
 /// The record of the run, and what kept it from its end.
 async fn play_and_show(
-    log: &DemoLog,
-    recorder: Recorder,
+    playing: impl Future<Output = Result<(), Trouble>> + Send,
     mut entries: mpsc::UnboundedReceiver<Entry>,
     show: &mut dyn Show,
     out: &mut (dyn Write + Send),
 ) -> io::Result<(Vec<Entry>, Option<Trouble>)> {
     let mut record = Vec::new();
-    let mut playing = std::pin::pin!(timeout(LIMIT, script::play(log, &recorder)));
+    let mut playing = std::pin::pin!(timeout(LIMIT, playing));
     let played = loop {
         tokio::select! {
             biased;

@@ -10,8 +10,9 @@ use backup_tracker_kafka::rdkafka::producer::FutureProducer;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, KafkaSink, KafkaSource};
 
+use crate::profile::profile;
 use crate::proxy::Mode;
-use crate::topic::{self, PARTITIONS, Topic, failed};
+use crate::topic::{PARTITIONS, Topic, failed};
 
 /// An administrator's requests are not what is tested.
 const ADMIN: Duration = Duration::from_secs(30);
@@ -28,12 +29,8 @@ impl Harness for BrokerHarness {
     }
 
     fn profile(&self) -> Profile {
-        topic::profile()
-            .lacks(
-                Ability::Recreate,
-                "a broker deletes a group's offsets with the topic, and the group is new to the next session",
-            )
-            .lacks(Ability::Kill, "the broker is not ours to kill")
+        profile()
+            .not_shown(Ability::Kill, "the broker is not ours to kill")
             .with_patience(Duration::from_secs(30))
     }
 

@@ -9,8 +9,9 @@ use backup_tracker_kafka::rdkafka::producer::{FutureProducer, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, ClientContext};
 use backup_tracker_kafka::{KafkaSink, KafkaSource};
 
+use crate::profile::profile;
 use crate::proxy::Mode;
-use crate::topic::{self, PARTITIONS, Topic, failed};
+use crate::topic::{PARTITIONS, Topic, failed};
 
 pub(crate) struct MockHarness;
 
@@ -22,13 +23,9 @@ impl Harness for MockHarness {
     }
 
     fn profile(&self) -> Profile {
-        topic::profile()
-            .lacks(Ability::Trim, "the mock has no DeleteRecords; `lost.rs` trims by filling the log")
-            .lacks(
-                Ability::Recreate,
-                "the mock cannot delete a topic; a real broker deletes its offsets with it",
-            )
-            .lacks(
+        profile()
+            .not_shown(Ability::Trim, "the mock has no DeleteRecords; `lost.rs` trims by filling the log")
+            .not_shown(
                 Ability::StoresOnce,
                 "the mock looks at sequence numbers of transactions only, so librdkafka's own retry is stored again",
             )

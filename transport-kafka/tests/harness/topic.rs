@@ -3,26 +3,19 @@
 use std::time::Duration;
 
 use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{Ability, Isolation, Profile, RawRecord};
+use backup_tracker_conformance::{Isolation, RawRecord};
 use backup_tracker_kafka::rdkafka::message::{Header, OwnedHeaders};
 use backup_tracker_kafka::rdkafka::producer::{FutureProducer, FutureRecord};
 use backup_tracker_kafka::{Kafka, KafkaSink, KafkaSource, partition_for};
 
+use crate::profile::MAX_EVENT_BYTES;
 use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
 
 pub(crate) const PARTITIONS: u32 = 3;
-const MAX_EVENT_BYTES: usize = 100_000;
 /// Key, lengths and batch header: what this crate counts in addition to a payload.
 const OVERHEAD: usize = 36 + 82;
 /// Everything that has a time limit answers within this, or the suite would wait for librdkafka's patience.
 const LIMIT: Duration = Duration::from_secs(1);
-
-/// What Kafka lacks, whoever plays the broker.
-pub(crate) fn profile() -> Profile {
-    Profile::new(MAX_EVENT_BYTES)
-        .lacks(Ability::MonotonicPosition, "OffsetCommit overwrites a group's offset without comparing")
-        .lacks(Ability::End, "a topic never ends")
-}
 
 pub(crate) struct Topic {
     pub(crate) name: String,

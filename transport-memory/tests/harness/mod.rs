@@ -1,6 +1,7 @@
 //! The memory transport on the conformance suite's bench, behind a link that plays the connection to a broker.
 
 mod link;
+mod profile;
 
 use std::time::Duration;
 
@@ -8,9 +9,8 @@ use backup_tracker::{Result, StartAt};
 use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use backup_tracker_memory::{MemoryLog, MemorySink, MemorySource};
 use link::{Link, Linked, State};
+use profile::MAX_EVENT_BYTES;
 use uuid::Uuid;
-
-const MAX_EVENT_BYTES: usize = 64 * 1024;
 
 pub(crate) struct MemoryHarness {
     /// In memory everything that comes, comes at once; but not on a machine that is busy.
@@ -25,10 +25,7 @@ impl Harness for MemoryHarness {
     }
 
     fn profile(&self) -> Profile {
-        Profile::new(MAX_EVENT_BYTES)
-            .with_patience(self.patience)
-            .with_quiet(Duration::from_millis(40))
-            .with_idle(Duration::from_millis(200))
+        profile::profile().with_patience(self.patience)
     }
 
     async fn lane(&self, name: &str, _isolation: Isolation) -> Result<MemoryLane> {

@@ -1,5 +1,7 @@
 //! The suite's view of NATS: a server that most lanes share, and one behind a proxy for each lane that is to suffer.
 
+mod profile;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,12 +9,10 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::{HeaderMap, jetstream::Context};
 use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
+use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
-
-/// Small, so that the suite need not send much to exceed it.
-const MAX_EVENT_BYTES: i32 = 64 * 1024;
+use profile::MAX_EVENT_BYTES;
 
 pub(crate) struct NatsHarness {
     shared: Server,
@@ -32,9 +32,7 @@ impl Harness for NatsHarness {
     }
 
     fn profile(&self) -> Profile {
-        Profile::new(MAX_EVENT_BYTES as usize)
-            .lacks(Ability::Tombstones, "a NATS message always has a payload, if an empty one")
-            .lacks(Ability::End, "a stream never ends")
+        profile::profile()
     }
 
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<NatsLane> {

@@ -1,3 +1,8 @@
+-- The first server that tells scripts its version is 7.0, the first that counts what was added to a stream.
+if not redis.REDIS_VERSION_NUM then
+  return redis.error_reply('TOOOLD the server is older than Redis 7.0, which is needed')
+end
+
 -- KEYS[1] is the stream, KEYS[2] the hash beside it, which an observer leaves out. Identifiers are compared as text: their halves have 64 bits, and
 -- Lua's numbers have 53.
 local stream, side = KEYS[1], KEYS[2]

@@ -1,16 +1,18 @@
 //! The Redis transport on the conformance suite's bench: one server for the cases that leave it alone, and a server and a
 //! proxy of its own for each case that does not.
 
+mod profile;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
+use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_redis::{Redis, RedisSink, RedisSource, redis};
 use backup_tracker_test_servers::{Missing, Redis as Server};
+use profile::MAX_EVENT_BYTES;
 
-const MAX_EVENT_BYTES: usize = 64 * 1024;
 /// So that an outage shows within the suite's patience.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -33,7 +35,7 @@ impl Harness for RedisHarness {
     }
 
     fn profile(&self) -> Profile {
-        Profile::new(MAX_EVENT_BYTES).lacks(Ability::End, "a stream never ends")
+        profile::profile()
     }
 
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<RedisLane> {

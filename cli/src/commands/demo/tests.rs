@@ -8,7 +8,9 @@ use super::*;
 
 async fn perform_on(log: DemoLog, mut show: impl Show) -> (Exit, String) {
     let mut out = Vec::new();
-    let exit = perform(&log, &mut show, &mut out).await.unwrap();
+    let (recorder, entries) = Recorder::new();
+    let playing = script::play(&log, &recorder);
+    let exit = perform(&log.describe(), playing, entries, &mut show, &mut out).await.unwrap();
     (exit, strip_str(&String::from_utf8(out).unwrap()).to_string())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backup_tracker::{Error, WorkError};
 use backup_tracker_kafka::rdkafka::error::KafkaError;
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use super::cast::Who;
@@ -23,6 +24,14 @@ pub(super) enum Trouble {
     Thread(#[source] io::Error),
     #[error("{who} stopped following: {}", error.as_ref().map_or("it was closed".to_owned(), Error::to_string))]
     Stopped { who: Who, error: Option<Error> },
+    #[error("there is {0} already: run the demo again, which takes another name")]
+    Taken(String),
+    #[error("what it would create on the server at {server} could not be removed again: {why}")]
+    MayNotRemove { server: String, why: String },
+    #[error("the stream could not be prepared: {0}")]
+    Preparation(String),
+    #[error("the demo itself failed: {0}")]
+    Task(#[from] JoinError),
     #[error("waited {limit:?} in vain for {what}")]
     Late { what: String, limit: Duration },
 }

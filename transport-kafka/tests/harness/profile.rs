@@ -1,0 +1,15 @@
+//! What varies between transports, as it is with Kafka, whatever broker the harness runs on.
+
+use backup_tracker_conformance::{Ability, Profile};
+
+pub(crate) const MAX_EVENT_BYTES: usize = 100_000;
+
+pub(crate) fn profile() -> Profile {
+    Profile::new(MAX_EVENT_BYTES)
+        .lacks(Ability::MonotonicPosition, "OffsetCommit overwrites a group's offset without comparing")
+        .lacks(
+            Ability::Recreate,
+            "a broker deletes a group's offsets with the topic, and the group is new again",
+        )
+        .lacks(Ability::End, "a topic never ends")
+}

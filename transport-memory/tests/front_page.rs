@@ -1,0 +1,12 @@
+//! The project's front page says of this transport what its profile says.
+
+#[path = "harness/profile.rs"]
+mod profile;
+
+use backup_tracker::WireFormat;
+
+#[test]
+fn the_table_of_the_transports_has_this_profiles_row() {
+    let row = profile::profile().table_row("[Memory](transport-memory)", "1 MiB", WireFormat::Cbor);
+    backup_tracker_conformance::check_row(include_str!("../../README.md"), &row).unwrap();
+}

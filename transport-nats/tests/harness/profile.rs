@@ -1,0 +1,12 @@
+//! What varies between transports, as it is with NATS.
+
+use backup_tracker_conformance::{Ability, Profile};
+
+/// Small, so that the suite need not send much to exceed it.
+pub(crate) const MAX_EVENT_BYTES: i32 = 64 * 1024;
+
+pub(crate) fn profile() -> Profile {
+    Profile::new(MAX_EVENT_BYTES as usize)
+        .lacks(Ability::Tombstones, "a NATS message always has a payload, if an empty one")
+        .lacks(Ability::End, "a stream never ends")
+}
