@@ -1,5 +1,8 @@
 //! A source without a group sees everything, and nobody sees that it was there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::future_not_send, reason = "a mock cluster stays on its thread")]
+
 #[path = "harness/proxy.rs"]
 #[allow(dead_code, reason = "each test file uses a part")]
 mod proxy;
