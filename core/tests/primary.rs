@@ -386,7 +386,48 @@ async fn the_format_and_the_trace_context_are_what_the_user_chose() {
 }
 
 #[tokio::test]
+async fn headers_go_with_every_announcement_behind_those_of_the_library() {
+    let log = log();
+    let primary = PrimaryBackupTracker::builder("app", log.sink())
+        .header("announced-by", "nightly")
+        .header("reason", "a test")
+        .build()
+        .unwrap();
+    primary.start_backup().await.unwrap();
+    primary.finish_backup().await.unwrap();
+    for record in log.records() {
+        let headers: Vec<_> = record.headers.iter().map(|h| (h.name.as_str(), &h.value[..])).collect();
+        let own: (_, &[u8]) = ("content-type", b"application/cbor");
+        assert_eq!(headers, [own, ("announced-by", b"nightly"), ("reason", b"a test")]);
+    }
+}
+
+#[tokio::test]
+async fn a_primary_takes_up_where_another_one_left_off() {
+    for (state, to) in [(BackingUp, Ready), (Restoring, Ready), (Ready, BackingUp)] {
+        let log = log();
+        let primary =
+            PrimaryBackupTracker::builder("app", log.sink()).state(state).retry(quick()).build().unwrap();
+        assert_eq!((primary.state(), primary.gate().is_open()), (state, !state.is_operation()));
+        if state.is_operation() {
+            let error = primary.start_backup().await.unwrap_err();
+            assert_eq!(error.states(), Some((state, BackingUp)));
+            primary.startup_complete().await.unwrap();
+        } else {
+            primary.start_backup().await.unwrap();
+        }
+        assert_eq!(steps(&log), [(state, to)]);
+    }
+}
+
+#[tokio::test]
 async fn bad_settings_are_refused_by_name() {
+    for name in [" ", "content-type", "Traceparent"] {
+        let builder = PrimaryBackupTracker::builder("app", log().sink()).header(name, "x");
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("header"), "{error}");
+    }
     let error = PrimaryBackupTracker::builder(" ", log().sink()).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("application"), "{error}");

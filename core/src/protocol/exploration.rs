@@ -235,7 +235,7 @@ fn whatever_becomes_of_its_sends_a_primary_and_its_log_agree() {
     for number in 0..200_000 {
         // A multiplier without common factor spreads the numbers over all digits.
         let mut choices = Choices(number * 2_654_435_761);
-        let mut primary = Primary::new("app".into());
+        let mut primary = Primary::new("app".into(), BackupState::Starting);
         let mut log: Vec<BackupTransition> = Vec::new();
         for step in 0..4 {
             let id = Uuid::from_u128(2 * (step + 1));

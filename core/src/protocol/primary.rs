@@ -113,15 +113,9 @@ struct Sending {
 }
 
 impl Primary {
-    pub(crate) fn new(application: Arc<str>) -> Self {
-        Self {
-            application,
-            state: BackupState::Starting,
-            operation: None,
-            debt: None,
-            sending: None,
-            waiting: None,
-        }
+    /// In the state that the log's last word left the application in, or in Starting.
+    pub(crate) fn new(application: Arc<str>, state: BackupState) -> Self {
+        Self { application, state, operation: None, debt: None, sending: None, waiting: None }
     }
 
     pub(crate) const fn state(&self) -> BackupState {

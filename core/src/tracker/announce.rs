@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::board::Board;
 use super::dispatch::{Dispatcher, Done};
 use crate::error::{Error, Result};
+use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
 use crate::protocol::primary::{Command, Effect, Input, Primary};
@@ -30,6 +31,8 @@ pub(super) struct Announcer<S> {
     pub(super) machine: Primary,
     pub(super) sink: S,
     pub(super) wire_format: WireFormat,
+    /// Goes with every announcement, behind what the library writes by itself.
+    pub(super) headers: Vec<Header>,
     pub(super) retry: RetryPolicy,
     pub(super) board: Arc<Board>,
     pub(super) dispatcher: Dispatcher,
@@ -156,6 +159,7 @@ impl<S: Sink> Announcer<S> {
         if let Some(traceparent) = traceparent {
             event = event.header("traceparent", traceparent.to_owned());
         }
+        event.headers.extend(self.headers.iter().cloned());
         match self.sink.send(&event).await {
             Ok(()) => {
                 self.metrics.sent(transition);

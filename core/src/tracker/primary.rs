@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{Instrument, info_span};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
 use crate::erased::BoxListener;
 use crate::error::{Error, Result};
+use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
@@ -65,7 +67,9 @@ impl PrimaryBackupTracker {
         PrimaryBuilder {
             application: application.into(),
             sink,
+            state: BackupState::Starting,
             wire_format: None,
+            headers: Vec::new(),
             retry: RetryPolicy::new(),
             listeners: Vec::new(),
             traceparent: None,
@@ -235,7 +239,9 @@ impl fmt::Debug for PrimaryBackupTracker {
 pub struct PrimaryBuilder<S> {
     application: String,
     sink: S,
+    state: BackupState,
     wire_format: Option<WireFormat>,
+    headers: Vec<Header>,
     retry: RetryPolicy,
     listeners: Vec<BoxListener<PrimaryBackupTracker>>,
     traceparent: Option<Arc<Traceparent>>,
@@ -245,6 +251,21 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
     /// How transitions are written: the sink's default unless set.
     pub fn wire_format(mut self, format: WireFormat) -> Self {
         self.wire_format = Some(format);
+        self
+    }
+
+    /// The state to begin in: Starting unless set. For a process that takes up where another one left off and knows, from the
+    /// log's last word, in which state that was: secondaries find their own state in its first announcement.
+    /// [`startup_complete`](BackupTracker::startup_complete) leads to Ready from each.
+    pub fn state(mut self, state: BackupState) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// A header that goes with every announcement, in addition to `content-type` and `traceparent`, which are the library's own.
+    /// May be called several times. Readers ignore headers that they do not know, those in Java all of them.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.headers.push(Header::new(name, value));
         self
     }
 
@@ -263,13 +284,16 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// The tracker, in Starting. It announces on the current Tokio runtime, inside the current `tracing` span.
+    /// The tracker, in Starting or in the state that was set. It announces on the current Tokio runtime, inside the current
+    /// `tracing` span.
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for a blank application, and outside a Tokio runtime.
+    /// [`Config`](crate::ErrorKind::Config) for a blank application, for a header whose name is blank or the library's own, and
+    /// outside a Tokio runtime.
     pub fn build(self) -> Result<PrimaryBackupTracker> {
         let application = checked_application(&self.application)?;
+        self.headers.iter().try_for_each(check_header)?;
         let runtime = runtime()?;
         let _inside = runtime.enter();
         let span = info_span!("primary", application = &*application);
@@ -279,7 +303,7 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         let (strong, requests) = mpsc::unbounded_channel();
         let tracker = PrimaryBackupTracker {
             application: application.clone(),
-            board: Arc::new(Board::new(BackupState::Starting, true, true, &series)),
+            board: Arc::new(Board::new(self.state, true, !self.state.is_operation(), &series)),
             requests: Requests::Strong(strong.clone()),
             traceparent: self.traceparent,
             listener_failures: Arc::new(Tally::new(series.listener_failures())),
@@ -287,8 +311,9 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
         let failures = tracker.listener_failures.clone();
         let announcer = Announcer {
-            machine: Primary::new(application),
+            machine: Primary::new(application, self.state),
             wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
+            headers: self.headers,
             sink: self.sink,
             retry: self.retry,
             board: tracker.board.clone(),
@@ -298,6 +323,18 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         runtime.spawn(announcer.run(requests).in_current_span());
         Ok(tracker)
     }
+}
+
+fn check_header(header: &Header) -> Result<()> {
+    let name = header.name.trim();
+    if name.is_empty() {
+        return Err(Error::config("header", "its name is blank; give it one"));
+    }
+    if ["content-type", "traceparent"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        let message = format!("the library writes `{name}` by itself; choose another name");
+        return Err(Error::config("header", message));
+    }
+    Ok(())
 }
 
 impl<S> fmt::Debug for PrimaryBuilder<S> {

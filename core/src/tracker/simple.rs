@@ -177,7 +177,7 @@ impl SimpleBuilder {
         let series = Series::new(application.clone(), Role::Simple);
         let listener_failures = Arc::new(Tally::new(series.listener_failures()));
         let inner = Arc::new(Inner {
-            machine: Mutex::new((Primary::new(application.clone()), None)),
+            machine: Mutex::new((Primary::new(application.clone(), BackupState::Starting), None)),
             application,
             board: Board::new(BackupState::Starting, true, true, &series),
             listener_failures: listener_failures.clone(),

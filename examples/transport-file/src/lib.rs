@@ -1,5 +1,5 @@
-//! A transport over a plain file: append-only, locked, shared by the processes of one Unix machine. Its guide:
-#![doc = include_str!("../../../docs/writing-a-transport.md")]
+//! A transport over a plain file: append-only, locked, shared by the processes of one Unix machine.
+#![cfg_attr(doctest, doc = include_str!("../../../docs/writing-a-transport.md"))]
 
 use std::fs::{File, TryLockError, create_dir_all};
 use std::io::{self, BufRead, BufReader, Error as IoError, Seek, SeekFrom, Split, Write};

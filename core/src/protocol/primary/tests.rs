@@ -11,7 +11,7 @@ fn failed(delivery: Delivery) -> Input {
 }
 
 fn primary_in(state: BackupState) -> Primary {
-    let mut primary = Primary::new("app".into());
+    let mut primary = Primary::new("app".into(), Starting);
     let action = match state {
         Starting => return primary,
         Ready => Action::StartupComplete,
