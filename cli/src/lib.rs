@@ -83,10 +83,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let catches_signals = command.catches_signals();
     let exit = runtime.block_on(async {
         tokio::select! {
             biased;
-            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| Exit::Interrupted),
+            interrupted = tokio::signal::ctrl_c(), if !catches_signals => interrupted.map(|()| Exit::Interrupted),
             exit = command.run(out) => exit,
         }
     });

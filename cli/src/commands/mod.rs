@@ -1,8 +1,12 @@
 //! The commands, one a file.
 
+mod announce;
+mod announcing;
 mod demo;
 mod history;
 mod reading;
+mod recover;
+mod run;
 mod status;
 mod wait;
 
@@ -15,19 +19,30 @@ use crate::exit::Exit;
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Announce(Box<announce::Arguments>),
     Demo(demo::Arguments),
     History(Box<history::Arguments>),
+    Recover(Box<recover::Arguments>),
+    Run(Box<run::Arguments>),
     Status(Box<status::Arguments>),
     Wait(Box<wait::Arguments>),
 }
 
 impl Command {
+    /// Whether Ctrl-C is the command's own business, and does not simply end the program.
+    pub(crate) const fn catches_signals(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+
     /// Carries out the command. An error is one of writing to `out`; all else is the command's own business, and in its
     /// exit status.
     pub(crate) async fn run(self, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
         match self {
+            Self::Announce(arguments) => announce::run(&arguments, out).await,
             Self::Demo(arguments) => demo::run(&arguments, out).await,
             Self::History(arguments) => history::run(&arguments, out).await,
+            Self::Recover(arguments) => recover::run(&arguments, out).await,
+            Self::Run(arguments) => run::run(&arguments).await,
             Self::Status(arguments) => status::run(&arguments, out).await,
             Self::Wait(arguments) => wait::run(&arguments, out).await,
         }

@@ -160,6 +160,12 @@ impl BackupTrackerOptions {
         given::text(Some(&self.topic)).unwrap_or(DEFAULT_TOPIC)
     }
 
+    /// Whether a topic that is missing is created (`--create-topic`).
+    #[must_use]
+    pub const fn creates_topic(&self) -> bool {
+        self.create_topic
+    }
+
     /// How announcements are written: as was asked for, or else the transport's default.
     #[must_use]
     pub fn wire_format(&self) -> WireFormat {

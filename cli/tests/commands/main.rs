@@ -1,10 +1,12 @@
-//! The commands that only read, run as programs: `status`, `history` and `wait`.
+//! The commands, run as programs on a mock cluster.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
 mod history;
 mod program;
+mod ready;
 mod recordings;
+mod run;
 mod status;
 mod wait;

@@ -1,7 +1,7 @@
 //! The program, run.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
 use serde_json::Value;
 
@@ -35,18 +35,21 @@ impl Ended {
 
     /// The document that was written, checked against the command's schema.
     pub(crate) fn document(&self, schema: &str) -> Value {
-        let path = format!("{}/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
-        let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-        let document = serde_json::from_str(&self.stdout).unwrap();
-        let errors: Vec<_> = validator
-            .iter_errors(&document)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(errors.is_empty(), "{errors:#?}\n{}", self.stdout);
-        assert_eq!(self.stdout.lines().count(), 1);
-        document
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        checked(&self.stdout, schema)
     }
+}
+
+/// A document, checked against a schema.
+pub(crate) fn checked(document: &str, schema: &str) -> Value {
+    let path = format!("{}/schemas/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let value = serde_json::from_str(document).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{document}");
+    value
 }
 
 /// A run that goes on.
@@ -73,6 +76,22 @@ impl Running {
                 return;
             }
         }
+    }
+
+    /// The program's standard input, if it is a pipe.
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    /// Waits until the program gives back a line that it is given: then it runs.
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) fn echoes(&mut self, mut stdin: &ChildStdin) {
+        writeln!(stdin, "echo").unwrap();
+        let out = self.child.stdout.as_mut().unwrap();
+        let mut echo = [0; 5];
+        out.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"echo\n");
     }
 
     pub(crate) fn ends(mut self) -> Ended {

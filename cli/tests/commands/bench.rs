@@ -85,9 +85,11 @@ impl Bench {
         let servers = self.mock.bootstrap_servers();
         // The mock answers a fetch without records only after this time, whatever arrives meanwhile.
         let properties = ["fetch.wait.max.ms=10", "reconnect.backoff.max.ms=100"];
-        let mut command = program(arguments);
+        let ours = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
+        let mut command = program(&arguments[..ours]);
         command.args(["--bootstrap-server", &servers]);
         command.args(properties.iter().flat_map(|property| ["--kafka-property", property]));
+        command.args(&arguments[ours..]);
         command
     }
 

@@ -1,12 +1,12 @@
-//! `status`, `history` and `wait` over real Redis and NATS, also through a restart of the server.
+//! The commands over real Redis and NATS, also through a restart of the server.
 
 #![allow(clippy::unwrap_used, reason = "a test program without the standard harness is not seen as a test")]
 
-#[path = "reading/program.rs"]
+#[path = "commands/program.rs"]
 mod program;
 
 use std::io;
-use std::process::Command;
+use std::process::{ChildStdin, Command, Stdio};
 
 use backup_tracker::BackupState::{self, BackingUp, Ready, Restoring, Starting};
 use backup_tracker::wire::encode;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use program::{Ended, Running, program};
+use program::{Ended, Running, checked, program};
 
 const TOPIC: &str = "backups";
 
@@ -168,6 +168,55 @@ fn waiting_begins_before_the_server_is_there(mut server: Server) {
     assert_eq!(ended.lines(), ["shop is READY since 1970-01-01T00:00:02Z"]);
 }
 
+/// A command that says that it runs, and ends with a status when its standard input does.
+fn run(server: &Server, status: &str, options: &[&str]) -> (Running, ChildStdin) {
+    let command = format!("cat; exit {status}");
+    let options = [&["run", "--application", "shop", "--create-topic", "--timeout", "2s"], options].concat();
+    let mut program = server.command(&options);
+    program.args(["--create-topic-replicas", "1"].iter().filter(|_| matches!(server, Server::Nats(_))));
+    program.args(["--", "sh", "-c", &command]).stdin(Stdio::piped());
+    let mut running = Running::start(&mut program);
+    let stdin = running.stdin();
+    (running, stdin)
+}
+
+fn state(server: &Server) -> Value {
+    let status = server.document(&["status", "--application", "shop", "--timeout", "60s"]);
+    status["applications"][0]["state"].clone()
+}
+
+fn an_end_is_announced_when_the_server_is_back(mut server: Server) {
+    let (mut running, stdin) = run(&server, "0", &[]);
+    running.echoes(&stdin);
+    server.kill();
+    drop(stdin);
+    running.hears("the end could not be announced yet");
+    server.restart();
+    running.hears("the end of the operation of shop is announced");
+    assert_eq!(running.ends().status, Some(0));
+    assert_eq!(state(&server), "READY");
+}
+
+fn an_end_that_cannot_be_announced_is_loud_and_never_a_success(mut server: Server) {
+    for (command, status) in [("0", 1), ("7", 7)] {
+        let (mut running, stdin) = run(&server, command, &["--end-timeout", "1s", "--json"]);
+        running.echoes(&stdin);
+        server.kill();
+        drop(stdin);
+        let ended = running.ends();
+        assert_eq!(ended.status, Some(status), "{ended:?}");
+        assert!(ended.stderr.contains("`backup-tracker recover --application shop`"), "{ended:?}");
+        let report = checked(ended.stderr.lines().last().unwrap(), "run");
+        assert_eq!((&report["begin_announced"], &report["end_announced"]), (&json!(true), &json!(false)));
+        assert_eq!(report["command_status"].as_i64(), command.parse().ok());
+        server.restart();
+        assert_eq!(state(&server), "BACKING_UP");
+        let recovered = Ended::of(&mut server.command(&["recover", "--application", "shop"]));
+        assert_eq!(recovered.status, Some(0), "{recovered:?}");
+        assert_eq!(state(&server), "READY");
+    }
+}
+
 type Test = fn(Server);
 
 fn trials(
@@ -175,10 +224,15 @@ fn trials(
     missing: Option<Missing>,
     start: fn() -> io::Result<Server>,
 ) -> impl Iterator<Item = Trial> {
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 5] = [
         ("what_is_there_is_read", what_is_there_is_read),
         ("waiting_outlasts_a_restart", waiting_outlasts_a_restart),
         ("waiting_begins_before_the_server_is_there", waiting_begins_before_the_server_is_there),
+        ("an_end_is_announced_when_the_server_is_back", an_end_is_announced_when_the_server_is_back),
+        (
+            "an_end_that_cannot_be_announced_is_loud_and_never_a_success",
+            an_end_that_cannot_be_announced_is_loud_and_never_a_success,
+        ),
     ];
     tests.into_iter().map(move |(test_name, test)| {
         let missing = missing.clone();

@@ -1,0 +1,87 @@
+//! What the commands that announce have in common: they look at the log first, and take up where it ends.
+
+mod ready;
+mod runner;
+
+use std::time::Duration;
+
+use backup_tracker::{BackupState, ErrorKind, PrimaryBackupTracker, PrimaryBuilder, RetryPolicy};
+
+pub(super) use ready::{Ready, Why};
+pub(super) use runner::Runner;
+
+use super::reading::{Log, read_all, say, time};
+use crate::ledger::{Account, Lasting, Ledger, Step};
+use crate::options::OpenError;
+
+/// The header that says why an operator announced something.
+const REASON: &str = "backup-tracker-reason";
+
+/// What the log says of an application last.
+#[derive(Debug)]
+pub(super) struct LastWord {
+    pub(super) application: String,
+    pub(super) state: BackupState,
+    pub(super) since: Option<Step>,
+}
+
+impl LastWord {
+    /// Reads the whole log, within the limit of [`read_all`].
+    pub(super) async fn of(log: &Log<'_>, application: &str, limit: Duration) -> Result<Self, OpenError> {
+        let ledger = match read_all(log, limit).await {
+            // The primary's sink will.
+            Err(OpenError::Broker(error))
+                if error.kind() == ErrorKind::NotFound && log.backups.creates_topic() =>
+            {
+                Ledger::default()
+            }
+            ledger => ledger?,
+        };
+        let account = ledger.account(application);
+        Ok(Self {
+            application: application.to_owned(),
+            state: account.map_or(BackupState::Starting, Account::state),
+            since: account.and_then(Account::since).cloned(),
+        })
+    }
+
+    /// The run that the application's state goes back to, if it was a run.
+    pub(super) fn runner(&self) -> Option<Runner> {
+        self.since.as_ref().and_then(|step| Runner::of(&step.headers))
+    }
+
+    /// In words, for people.
+    pub(super) fn describe(&self) -> String {
+        let name = say::plain(&self.application);
+        let Some(Step { transition, .. }) = &self.since else {
+            return format!("{name} was never announced, as far as the log goes back");
+        };
+        let lasting = Lasting::between(transition.timestamp_millis, time::now_millis());
+        let by = self.runner().map(|runner| format!(", by {runner:#}")).unwrap_or_default();
+        format!(
+            "{name} is {} since {} ({}){by}, event {}",
+            self.state,
+            time::to_the_second(transition.timestamp_millis),
+            time::brief(lasting.duration),
+            transition.id
+        )
+    }
+
+    /// A primary that takes up here.
+    pub(super) async fn primary(
+        &self,
+        log: &Log<'_>,
+        retry: RetryPolicy,
+        reason: Option<&str>,
+    ) -> Result<PrimaryBackupTracker, OpenError> {
+        let configure = |builder: PrimaryBuilder<_>| {
+            let builder =
+                builder.state(self.state).retry(retry).header(Runner::HEADER, Runner::this().to_string());
+            match reason {
+                Some(reason) => builder.header(REASON, reason.to_owned()),
+                None => builder,
+            }
+        };
+        log.backups.primary_with(log.kafka, &*self.application, configure).await
+    }
+}

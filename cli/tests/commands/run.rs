@@ -1,0 +1,269 @@
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::bench::{Bench, TEN, nowhere};
+use crate::program::{Ended, checked, program};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A command that says that it runs, and its process id, and then sleeps.
+const SLEEPER: [&str; 3] = ["sh", "-c", "echo $$; exec sleep 1000"];
+
+impl Bench {
+    /// What was announced of `shop`, as the log holds it.
+    pub(crate) fn steps(&self) -> Vec<String> {
+        let document = self.run(&["history", "--application", "shop", "--json"]).document("history");
+        let application = &document["applications"][0];
+        let operations = application["operations"].as_array().into_iter().flatten();
+        operations.map(|one| format!("{} {}", one["operation"], one["outcome"]).replace('"', "")).collect()
+    }
+
+    pub(crate) fn state(&self) -> String {
+        let document = self.run(&["status", "--application", "shop", "--json"]).document("status");
+        document["applications"][0]["state"].as_str().unwrap().to_owned()
+    }
+
+    fn run_command(&self, options: &[&str], command: &[&str]) -> Ended {
+        self.run(&[&["run", "--application", "shop"], options, &["--"], command].concat())
+    }
+
+    fn start(&self, command: &[&str]) -> Run {
+        let mut program = self.command(&[&["run", "--application", "shop", "--"], command].concat());
+        // What a killed `run` leaves behind must not hold on to our own standard error.
+        let mut process =
+            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        Run { process, out }
+    }
+}
+
+/// A `run` that goes on, until this is dropped.
+struct Run {
+    process: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Run {
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "the command is over");
+        line.trim().to_owned()
+    }
+
+    /// The process id that the command says.
+    fn pid(&mut self) -> Pid {
+        Pid::from_raw(self.line().parse().unwrap()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    fn status(mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn gone(pid: Pid) {
+    let end = Instant::now() + PATIENCE;
+    while test_kill_process(pid).is_ok() {
+        assert!(Instant::now() < end, "{pid:?} still runs");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn kill(pid: Pid) {
+    kill_process(pid, Signal::KILL).unwrap();
+    gone(pid);
+}
+
+#[test]
+fn a_command_runs_between_its_announcements_and_its_status_is_the_programs() {
+    let bench = Bench::new();
+    let said =
+        bench.run_command(&[], &["sh", "-c", "echo $BACKUP_TRACKER_APPLICATION $BACKUP_TRACKER_STATE"]);
+    assert_eq!(said.lines(), ["shop BACKING_UP"]);
+    assert_eq!(said.stderr, "");
+    let failed = bench.run_command(&["--restore"], &["sh", "-c", "echo $BACKUP_TRACKER_STATE; exit 7"]);
+    assert_eq!((failed.status, &*failed.stdout), (Some(7), "RESTORING\n"));
+    assert_eq!(bench.steps(), ["BACKING_UP ended", "RESTORING ended"]);
+}
+
+#[test]
+fn everybody_is_paused_while_it_runs() {
+    let bench = Bench::new();
+    let mut run = bench.start(&["sh", "-c", "echo up; read line"]);
+    assert_eq!(run.line(), "up");
+    // Standard input is empty.
+    assert_eq!(run.status(), Some(1));
+    let mut run = bench.start(&SLEEPER);
+    let pid = run.pid();
+    assert_eq!(bench.state(), "BACKING_UP");
+    kill(pid);
+    assert_eq!(run.status(), Some(137));
+    assert_eq!(bench.state(), "READY");
+}
+
+#[test]
+fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
+    let bench = Bench::new();
+    let mut run = bench.start(&SLEEPER);
+    let command = run.pid();
+    run.signal(Signal::INT);
+    assert_eq!(run.status(), Some(130));
+    gone(command);
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
+        let grandchild = run.pid();
+        run.signal(signal);
+        assert_eq!(run.status(), Some(status), "{signal:?}");
+        gone(grandchild);
+        assert_eq!(bench.state(), "READY");
+    }
+    let mut run = bench.start(&[
+        "sh",
+        "-c",
+        "trap 'echo heard; exit 9' TERM; echo up; while true; do sleep 0.01; done",
+    ]);
+    assert_eq!(run.line(), "up");
+    run.signal(Signal::TERM);
+    assert_eq!(run.line(), "heard");
+    assert_eq!(run.status(), Some(9));
+    assert_eq!(bench.steps(), ["BACKING_UP ended"; 4]);
+}
+
+#[test]
+fn after_sigkill_the_next_run_takes_over_and_so_does_recover() {
+    let bench = Bench::new();
+    for recover in [false, true] {
+        let mut run = bench.start(&SLEEPER);
+        let command = run.pid();
+        run.signal(Signal::KILL);
+        assert_eq!(run.status(), None);
+        kill(command);
+        assert_eq!(bench.state(), "BACKING_UP");
+        let next = if recover {
+            bench.run(&["recover", "--application", "shop"])
+        } else {
+            bench.run_command(&[], &["true"])
+        };
+        assert_eq!(next.status, Some(0), "{next:?}");
+        assert_eq!(next.stderr.contains("is gone; taking over"), !recover, "{next:?}");
+        assert_eq!(bench.state(), "READY");
+    }
+    assert_eq!(bench.steps().len(), 3);
+}
+
+#[test]
+fn a_run_that_is_at_work_is_left_alone() {
+    let bench = Bench::new();
+    let mut run = bench.start(&SLEEPER);
+    let command = run.pid();
+    for options in [&[][..], &["--take-over"], &["--anyway"]] {
+        let second = bench.run_command(options, &["echo", "ran"]);
+        assert_eq!((second.status, &*second.stdout), (Some(125), ""), "{second:?}");
+        assert!(second.stderr.contains("that process is at work"), "{second:?}");
+    }
+    for command in [&["recover"][..], &["announce", "ready", "--reason", "x", "--yes"]] {
+        let ended = bench.run(&[command, &["--application", "shop"]].concat());
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+    }
+    assert_eq!(bench.state(), "BACKING_UP");
+    kill(command);
+    assert_eq!(run.status(), Some(137));
+    assert_eq!(bench.steps(), ["BACKING_UP ended"]);
+}
+
+#[test]
+fn an_operation_of_which_nothing_is_known_is_taken_over_only_when_asked_for() {
+    let mut bench = Bench::new();
+    bench.step("shop", TEN, Starting, Restoring);
+    let ended = bench.run_command(&[], &["echo", "ran"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(125), ""));
+    assert!(ended.stderr.contains("RESTORING since 2025-07-11T10:00:00Z"), "{ended:?}");
+    assert!(ended.stderr.contains("--take-over"), "{ended:?}");
+    assert_eq!(bench.state(), "RESTORING");
+    let ended = bench.run_command(&["--take-over"], &["echo", "ran"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(0), "ran\n"));
+    assert_eq!(bench.steps(), ["RESTORING ended", "BACKING_UP ended"]);
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_says_so_and_its_end_is_announced() {
+    let bench = Bench::new();
+    let missing = bench.run_command(&[], &["/no/such/command"]);
+    assert_eq!(missing.status, Some(127));
+    assert!(missing.stderr.contains("/no/such/command"), "{missing:?}");
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("data");
+    File::create(&file).unwrap();
+    let refused = bench.run_command(&[], &[file.to_str().unwrap()]);
+    assert_eq!(refused.status, Some(126), "{refused:?}");
+    assert_eq!(bench.state(), "READY");
+}
+
+#[test]
+fn without_an_announcement_the_command_is_not_run_unless_it_is_to_run_anyway() {
+    let servers = nowhere();
+    let run = |options: &[&str], command: &[&str]| {
+        let run = ["run", "--application", "shop", "--bootstrap-server", &servers, "--timeout", "1s"];
+        Ended::of(&mut program(&[&run[..], options, &["--"], command].concat()))
+    };
+    let ended = run(&[], &["echo", "ran"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(125), ""));
+    assert!(ended.stderr.contains("the command was not run"), "{ended:?}");
+    let ended = run(&["--anyway"], &["sh", "-c", "echo $BACKUP_TRACKER_STATE; exit 3"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(3), "READY\n"));
+    assert!(ended.stderr.contains("WHILE NOBODY PAUSES"), "{ended:?}");
+}
+
+#[test]
+fn wrong_calls_end_with_2() {
+    let bench = Bench::new();
+    for arguments in [&["run", "--", "true"][..], &["run", "--application", "shop"], &["recover"]] {
+        let ended = bench.run(arguments);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+    }
+    let ended =
+        Ended::of(&mut program(&["run", "--application", "shop", "--transport", "nats", "--", "true"]));
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+}
+
+#[test]
+fn the_report_follows_its_schema() {
+    let bench = Bench::new();
+    let ended = bench.run_command(&["--json"], &["sh", "-c", "exit 7"]);
+    let report = checked(&ended.stderr, "run");
+    assert_eq!((&report["command_status"], &report["exit_status"]), (&json!(7), &json!(7)));
+    assert_eq!((&report["operation"], &report["end_announced"]), (&json!("BACKING_UP"), &json!(true)));
+    let ended = bench.run_command(&["--json"], &["/no/such"]);
+    let report = checked(ended.stderr.lines().last().unwrap(), "run");
+    assert_eq!((&report["command_status"], &report["exit_status"]), (&json!(null), &json!(127)));
+}
+
+#[test]
+fn the_steps_fit_the_state_that_the_log_left() {
+    let mut bench = Bench::new();
+    bench.step("shop", TEN, Ready, BackingUp);
+    bench.step("shop", TEN, BackingUp, Ready);
+    let ended = bench.run_command(&["--restore"], &["true"]);
+    assert_eq!(ended.status, Some(0));
+    let document = bench.run(&["status", "--application", "shop", "--json"]).document("status");
+    assert_eq!(document["applications"][0]["counts"]["gaps"], 0, "{document}");
+    assert_eq!(bench.steps(), ["BACKING_UP ended", format!("{Restoring} ended").as_str()]);
+    assert_eq!(bench.state(), Ready.as_str());
+}
