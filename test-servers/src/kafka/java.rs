@@ -11,12 +11,15 @@ use crate::binary::{self, Binary, Missing};
 const LEAST_JAVA: u32 = 17;
 /// In a folder with jars, what says that Kafka's server is among them.
 const SERVER_JAR: &str = "kafka_2.13-4.";
+/// Beside the jars, the classes as Java had loaded them: see `scripts/fetch-test-servers`.
+const ARCHIVE: &str = "kafka.jsa";
 /// Starts fast and stays small: nothing here runs long enough for the better compiler to pay.
 const FLAGS: [&str; 5] = [
     "-Xmx256m",
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
-    "-Xshare:auto",
+    // Nothing about an archive that does not fit: it is only slower without.
+    "-Xlog:disable",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ];
 
@@ -47,6 +50,12 @@ impl Java {
     /// What follows the command to run this class.
     pub(super) fn arguments(&self, class: &str) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = FLAGS.iter().map(OsString::from).collect();
+        let archive = self.jars.join(ARCHIVE);
+        if archive.is_file() {
+            let mut flag = OsString::from("-XX:SharedArchiveFile=");
+            flag.push(archive);
+            arguments.push(flag);
+        }
         arguments.push("-cp".into());
         arguments.push(self.jars.join("*").into());
         arguments.push(class.into());
