@@ -1,0 +1,95 @@
+//! Cases that need Apache Kafka, and are shown as ignored where there is none.
+
+#![allow(dead_code, reason = "no test program uses all of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are the tests' own steps")]
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backup_tracker_test_servers::Kafka as Server;
+use libtest_mimic::{Arguments, Completion, Trial};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+/// How long a case may take.
+const BOUND: Duration = Duration::from_secs(120);
+/// How many run at once. Starting a broker keeps a processor busy for seconds.
+const AT_ONCE: usize = 4;
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Case<T> = (&'static str, fn(Arc<T>) -> Running);
+
+/// The program that runs these async functions as cases. Each is given what `start` made, for the first that needed it.
+macro_rules! cases {
+    ($start:expr; $($name:ident),* $(,)?) => {
+        fn main() -> std::process::ExitCode {
+            $crate::cases::run($start, &[$((stringify!($name), |shared| Box::pin($name(shared)))),*])
+        }
+    };
+}
+pub(crate) use cases;
+
+pub(crate) fn run<T: Send + Sync + 'static>(start: fn() -> io::Result<T>, cases: &[Case<T>]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let shared = Arc::new(Mutex::new(None));
+    let missing = match running() {
+        Some(_) => None,
+        None => Server::find().err(),
+    };
+    let trials = cases.iter().map(|&(name, case)| {
+        let (shared, missing) = (Arc::clone(&shared), missing.clone());
+        Trial::ignorable_test(name, move || {
+            if let Some(missing) = missing {
+                return Ok(Completion::ignored_with(missing.reason));
+            }
+            let shared = {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*shared {
+                    Some(shared) => Arc::clone(shared),
+                    None => Arc::clone(shared.insert(Arc::new(start()?))),
+                }
+            };
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let outcome = runtime.block_on(async { timeout(BOUND, case(shared)).await });
+            runtime.shutdown_background();
+            outcome.map_err(|_| format!("no end within {BOUND:?}"))?;
+            Ok(Completion::Completed)
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// The bootstrap servers that `BACKUP_TRACKER_KAFKA` names.
+fn running() -> Option<String> {
+    std::env::var("BACKUP_TRACKER_KAFKA").ok()
+}
+
+/// A broker for cases that leave it alone.
+pub(crate) enum Broker {
+    /// One that runs already.
+    Running(String),
+    Ours(Server),
+}
+
+impl Broker {
+    pub(crate) fn start() -> io::Result<Self> {
+        running().map_or_else(|| Server::start().map(Self::Ours), |servers| Ok(Self::Running(servers)))
+    }
+
+    pub(crate) fn servers(&self) -> String {
+        match self {
+            Self::Running(servers) => servers.clone(),
+            Self::Ours(server) => server.servers(),
+        }
+    }
+}
+
+/// Nothing is shared: each case starts what it needs.
+pub(crate) fn nothing_shared() -> io::Result<()> {
+    Ok(())
+}
