@@ -25,7 +25,7 @@ use support::{event, next, send, soon, text, texts};
 use uuid::Uuid;
 
 cases! {
-    Broker::start;
+    Broker::start, 4;
     markers_of_transactions_do_not_remain,
     a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once,
     partitions_that_are_added_during_a_session_are_read,

@@ -17,25 +17,28 @@ use tokio::time::timeout;
 
 /// How long a case may take.
 const BOUND: Duration = Duration::from_secs(120);
-/// How many run at once. Starting a broker keeps a processor busy for seconds.
-const AT_ONCE: usize = 4;
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) type Case<T> = (&'static str, fn(Arc<T>) -> Running);
 
-/// The program that runs these async functions as cases. Each is given what `start` made, for the first that needed it.
+/// The program that runs these async functions as cases, so many at once. Each is given what `start` made for the first that
+/// needed it.
 macro_rules! cases {
-    ($start:expr; $($name:ident),* $(,)?) => {
+    ($start:expr, $at_once:expr; $($name:ident),* $(,)?) => {
         fn main() -> std::process::ExitCode {
-            $crate::cases::run($start, &[$((stringify!($name), |shared| Box::pin($name(shared)))),*])
+            $crate::cases::run($start, $at_once, &[$((stringify!($name), |shared| Box::pin($name(shared)))),*])
         }
     };
 }
 pub(crate) use cases;
 
-pub(crate) fn run<T: Send + Sync + 'static>(start: fn() -> io::Result<T>, cases: &[Case<T>]) -> ExitCode {
+pub(crate) fn run<T: Send + Sync + 'static>(
+    start: fn() -> io::Result<T>,
+    at_once: usize,
+    cases: &[Case<T>],
+) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
+    arguments.test_threads.get_or_insert(at_once);
     let shared = Arc::new(Mutex::new(None));
     let missing = match running() {
         Some(_) => None,
@@ -87,9 +90,4 @@ impl Broker {
             Self::Ours(server) => server.servers(),
         }
     }
-}
-
-/// Nothing is shared: each case starts what it needs.
-pub(crate) fn nothing_shared() -> io::Result<()> {
-    Ok(())
 }
