@@ -13,23 +13,28 @@ mod cases;
 mod kafka_cluster;
 mod support;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring};
 use backup_tracker::{BackupTracker, EventSource, Sink};
-use cases::cases;
+use cases::{Needs, cases};
 use kafka_cluster::{Cluster, Pair, no_loss};
 use support::{event, soon, text};
 
 cases! {
-    // One after the other: each kills brokers of the same cluster.
-    Cluster::start, 1;
+    Cluster, Needs::Own;
     the_death_of_the_partitions_leader_in_the_middle_of_a_backup_loses_nothing,
     the_death_of_the_groups_coordinator_in_the_middle_of_a_backup_loses_nothing,
     a_rolling_restart_during_a_hundred_operations_goes_unnoticed,
     leaders_die_one_after_the_other_under_load_and_the_order_holds,
     without_a_majority_everything_is_unavailable_and_comes_back,
+}
+
+fn main() -> ExitCode {
+    // One after the other: each kills brokers of the same cluster.
+    cases::run(Cluster::start, 1, &[CASES])
 }
 
 /// A backup that begins with the broker that `whom` names, and ends without it.

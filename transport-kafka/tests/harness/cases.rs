@@ -19,33 +19,49 @@ use tokio::time::timeout;
 const BOUND: Duration = Duration::from_secs(120);
 
 type Running = Pin<Box<dyn Future<Output = ()>>>;
-pub(crate) type Case<T> = (&'static str, fn(Arc<T>) -> Running);
 
-/// The program that runs these async functions as cases, so many at once. Each is given what `start` made for the first that
-/// needed it.
+/// Which broker a case can do with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Any, also one that runs already.
+    Any,
+    /// Brokers of its own, with other settings, or to be killed.
+    Own,
+}
+
+pub(crate) struct Case<T> {
+    pub(crate) name: &'static str,
+    pub(crate) needs: Needs,
+    /// What the cases of a program share is made for the first that runs.
+    pub(crate) run: fn(Arc<T>) -> Running,
+}
+
+/// A constant `CASES` with these async functions.
 macro_rules! cases {
-    ($start:expr, $at_once:expr; $($name:ident),* $(,)?) => {
-        fn main() -> std::process::ExitCode {
-            $crate::cases::run($start, $at_once, &[$((stringify!($name), |shared| Box::pin($name(shared)))),*])
-        }
+    ($shared:ty, $needs:expr; $($name:ident),* $(,)?) => {
+        pub(crate) const CASES: &[$crate::cases::Case<$shared>] = &[$($crate::cases::Case {
+            name: stringify!($name),
+            needs: $needs,
+            run: |shared| Box::pin($name(shared)),
+        }),*];
     };
 }
 pub(crate) use cases;
 
+/// A test program that runs these cases, so many at once.
 pub(crate) fn run<T: Send + Sync + 'static>(
     start: fn() -> io::Result<T>,
     at_once: usize,
-    cases: &[Case<T>],
+    cases: &[&[Case<T>]],
 ) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(at_once);
     let shared = Arc::new(Mutex::new(None));
-    let missing = match running() {
-        Some(_) => None,
-        None => Server::find().err(),
-    };
-    let trials = cases.iter().map(|&(name, case)| {
-        let (shared, missing) = (Arc::clone(&shared), missing.clone());
+    let missing = Server::find().err();
+    let trials = cases.iter().copied().flatten().map(|&Case { name, needs, run }| {
+        let is_enough = needs == Needs::Any && running().is_some();
+        let missing = missing.clone().filter(|_| !is_enough);
+        let shared = Arc::clone(&shared);
         Trial::ignorable_test(name, move || {
             if let Some(missing) = missing {
                 return Ok(Completion::ignored_with(missing.reason));
@@ -58,7 +74,7 @@ pub(crate) fn run<T: Send + Sync + 'static>(
                 }
             };
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            let outcome = runtime.block_on(async { timeout(BOUND, case(shared)).await });
+            let outcome = runtime.block_on(async { timeout(BOUND, run(shared)).await });
             runtime.shutdown_background();
             outcome.map_err(|_| format!("no end within {BOUND:?}"))?;
             Ok(Completion::Completed)

@@ -1,15 +1,5 @@
 //! What librdkafka's mock cannot show: markers of transactions, topics that grow, shrink and come again, topic settings.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test program without the standard harness is not seen as a test"
-)]
-
-#[path = "harness/cases.rs"]
-mod cases;
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +10,14 @@ use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
 use backup_tracker_kafka::rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSource};
-use cases::{Broker, cases};
-use support::{event, next, send, soon, text, texts};
 use uuid::Uuid;
 
+use crate::Shared;
+use crate::cases::{Needs, cases};
+use crate::support::{event, next, send, soon, text, texts};
+
 cases! {
-    Broker::start, 4;
+    Shared, Needs::Any;
     markers_of_transactions_do_not_remain,
     a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once,
     partitions_that_are_added_during_a_session_are_read,
@@ -41,8 +33,8 @@ struct Topic {
     kafka: Kafka,
 }
 
-async fn topic(broker: &Broker, create: CreateTopic) -> Topic {
-    let servers = broker.servers();
+async fn topic(shared: &Shared, create: CreateTopic) -> Topic {
+    let servers = shared.servers();
     let name = format!("test-{}", Uuid::new_v4());
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &servers);
@@ -90,8 +82,8 @@ async fn comes_down_to_nothing(source: &mut KafkaSource) {
     .await;
 }
 
-async fn markers_of_transactions_do_not_remain(broker: Arc<Broker>) {
-    let topic = topic(&broker, CreateTopic::new(1, 1)).await;
+async fn markers_of_transactions_do_not_remain(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     topic.transaction(&["one", "two"], true);
     let mut source = topic.source("search").await;
     assert!(soon(source.remaining()).await.unwrap() >= 2);
@@ -117,8 +109,8 @@ async fn markers_of_transactions_do_not_remain(broker: Arc<Broker>) {
     comes_down_to_nothing(&mut source).await;
 }
 
-async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(broker: Arc<Broker>) {
-    let topic = topic(&broker, CreateTopic::new(1, 1)).await;
+async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     for number in 0..5 {
         send(&mut sink, "app", &number.to_string()).await;
@@ -148,8 +140,8 @@ async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(
     assert!(!source.resumed());
 }
 
-async fn partitions_that_are_added_during_a_session_are_read(broker: Arc<Broker>) {
-    let topic = topic(&broker, CreateTopic::new(1, 1)).await;
+async fn partitions_that_are_added_during_a_session_are_read(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let builder = topic.kafka.source(format!("{}-search", topic.name));
     let mut source = soon(builder.partition_refresh(Duration::from_millis(200)).open()).await.unwrap();
     let mut old = soon(topic.kafka.sink().open()).await.unwrap();
@@ -184,9 +176,9 @@ async fn partitions_that_are_added_during_a_session_are_read(broker: Arc<Broker>
     assert_eq!(soon(source.remaining()).await.unwrap(), 0);
 }
 
-async fn the_topics_own_limit_is_known_before_an_event_is_sent(broker: Arc<Broker>) {
+async fn the_topics_own_limit_is_known_before_an_event_is_sent(shared: Arc<Shared>) {
     let create = CreateTopic::new(1, 1).config("max.message.bytes", "5000");
-    let topic = topic(&broker, create).await;
+    let topic = topic(&shared, create).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     send(&mut sink, "app", &"x".repeat(4000)).await;
     for _ in 0..2 {
@@ -206,9 +198,9 @@ async fn the_topics_own_limit_is_known_before_an_event_is_sent(broker: Arc<Broke
     assert!(largest > 4850, "{largest}");
 }
 
-async fn a_missing_topic_is_not_created_where_the_broker_would(broker: Arc<Broker>) {
-    let mut topic = topic(&broker, CreateTopic::new(1, 1)).await;
-    topic.kafka = Kafka::new(broker.servers(), format!("{}-missing", topic.name));
+async fn a_missing_topic_is_not_created_where_the_broker_would(shared: Arc<Shared>) {
+    let mut topic = topic(&shared, CreateTopic::new(1, 1)).await;
+    topic.kafka = Kafka::new(shared.servers(), format!("{}-missing", topic.name));
     for _ in 0..2 {
         let sink = soon(topic.kafka.sink().open()).await.unwrap_err();
         let source = soon(topic.kafka.source("search").open()).await.unwrap_err();
@@ -217,8 +209,8 @@ async fn a_missing_topic_is_not_created_where_the_broker_would(broker: Arc<Broke
     }
 }
 
-async fn a_group_with_members_that_subscribe_is_refused_with_advice(broker: Arc<Broker>) {
-    let topic = topic(&broker, CreateTopic::new(1, 1)).await;
+async fn a_group_with_members_that_subscribe_is_refused_with_advice(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let group = format!("{}-search", topic.name);
     let member: BaseConsumer = topic.client.clone().set("group.id", &group).create().unwrap();
     member.subscribe(&[&topic.name]).unwrap();
@@ -230,8 +222,8 @@ async fn a_group_with_members_that_subscribe_is_refused_with_advice(broker: Arc<
     assert!(error.message().contains("a group of its own"), "{error}");
 }
 
-async fn an_offset_that_another_program_sets_is_a_position(broker: Arc<Broker>) {
-    let topic = topic(&broker, CreateTopic::new(1, 1)).await;
+async fn an_offset_that_another_program_sets_is_a_position(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     for number in 0..5 {
         send(&mut sink, "app", &number.to_string()).await;
