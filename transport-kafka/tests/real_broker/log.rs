@@ -25,6 +25,7 @@ cases! {
     a_missing_topic_is_not_created_where_the_broker_would,
     a_group_with_members_that_subscribe_is_refused_with_advice,
     an_offset_that_another_program_sets_is_a_position,
+    an_observer_brings_no_group_into_being,
 }
 
 struct Topic {
@@ -239,10 +240,8 @@ async fn an_offset_that_another_program_sets_is_a_position(shared: Arc<Shared>) 
     assert_eq!(text(&next(&mut source).await), "3");
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn an_observer_brings_no_group_into_being() {
-    let topic = topic(CreateTopic::new(2, 1)).await;
+async fn an_observer_brings_no_group_into_being(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(2, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     send(&mut sink, "app", "one").await;
     let mut source = soon(topic.kafka.observer().open()).await.unwrap();

@@ -14,9 +14,15 @@ mod cases;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "ssl")]
+mod captured;
 mod log;
 mod partitions;
 mod retention;
+#[cfg(feature = "ssl")]
+mod secured;
+#[cfg(feature = "ssl")]
+mod security;
 
 use std::io;
 use std::process::ExitCode;
@@ -28,14 +34,31 @@ use cases::Broker;
 #[derive(Default)]
 struct Shared {
     broker: OnceLock<Broker>,
+    #[cfg(feature = "ssl")]
+    secured: OnceLock<std::sync::Arc<secured::Secured>>,
 }
 
 impl Shared {
     fn servers(&self) -> String {
         self.broker.get_or_init(|| Broker::start().unwrap()).servers()
     }
+
+    #[cfg(feature = "ssl")]
+    fn secured(&self) -> &std::sync::Arc<secured::Secured> {
+        self.secured.get_or_init(|| std::sync::Arc::new(secured::Secured::start()))
+    }
 }
 
 fn main() -> ExitCode {
-    cases::run(|| io::Result::Ok(Shared::default()), 4, &[log::CASES, partitions::CASES, retention::CASES])
+    #[cfg(feature = "ssl")]
+    captured::begin();
+    let all = [
+        // The longest first; it waits for most of its time.
+        retention::CASES,
+        log::CASES,
+        partitions::CASES,
+        #[cfg(feature = "ssl")]
+        security::CASES,
+    ];
+    cases::run(|| io::Result::Ok(Shared::default()), 4, &all)
 }
