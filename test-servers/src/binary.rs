@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The variable that names a folder with binaries.
-const FOLDER: &str = "BACKUP_TRACKER_TEST_SERVERS";
+pub(crate) const FOLDER: &str = "BACKUP_TRACKER_TEST_SERVERS";
+
+/// What helps where something is missing.
+pub(crate) const ADVICE: &str = "run scripts/fetch-test-servers";
 
 /// A server's binary that can be run on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub(crate) fn find(name: &str, least: (u32, u32)) -> Result<Binary, Missing> {
     }
     let (major, minor) = least;
     let found = if seen.is_empty() { "there is none".to_owned() } else { seen.join(", ") };
-    let reason = format!("needs {name} {major}.{minor} or later; {found}; run scripts/fetch-test-servers");
+    let reason = format!("needs {name} {major}.{minor} or later; {found}; {ADVICE}");
     Err(Missing { reason })
 }
 

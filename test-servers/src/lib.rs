@@ -17,8 +17,10 @@
 //!
 //! The first one that is new enough: on the `PATH`, then in the folder that the variable
 //! `BACKUP_TRACKER_TEST_SERVERS` names, then in `target/test-servers/bin` of the workspace, where
-//! `scripts/fetch-test-servers` puts what it fetched. A suite asks [`Redis::find`] or [`Nats::find`] first, and shows its
-//! cases as ignored with the reason that [`Missing`] gives.
+//! `scripts/fetch-test-servers` puts what it fetched. Kafka is run by the Java of `JAVA_HOME`, or else the first on the
+//! `PATH` that is new enough, from the jars in the folder `kafka` of `BACKUP_TRACKER_TEST_SERVERS`, or in
+//! `target/test-servers/kafka`. A suite asks [`Redis::find`], [`Nats::find`] or [`Kafka::find`] first, and shows its cases as
+//! ignored with the reason that [`Missing`] gives.
 //!
 //! # What is promised
 //!
@@ -27,12 +29,14 @@
 //! and the data stay. Nothing here needs an async runtime; every call blocks.
 
 mod binary;
+mod kafka;
 mod nats;
 mod process;
 mod redis;
 mod server;
 
 pub use binary::{Binary, Missing};
+pub use kafka::{Kafka, KafkaBuilder, KafkaCluster};
 pub use nats::{Nats, NatsCluster};
 pub use process::START_TIMEOUT;
 pub use redis::Redis;

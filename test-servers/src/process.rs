@@ -16,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a server may take to end when it is asked to; then it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of its log is shown when it does not start; a Java program's reason stands above the calls that led to it.
+const LOG_LINES: usize = 40;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long one answer may take while the server starts.
@@ -109,7 +111,7 @@ impl Process {
     fn failure(&self, what: std::fmt::Arguments<'_>) -> io::Error {
         let log = fs::read_to_string(&self.log).unwrap_or_else(|error| format!("no log: {error}"));
         let lines: Vec<_> = log.lines().collect();
-        let end = lines[lines.len().saturating_sub(8)..].join("\n");
+        let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
         io::Error::other(format!("{} {what}; the end of its log:\n{end}", self.program.display()))
     }
 
@@ -170,15 +172,21 @@ pub(crate) const fn address(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-/// Sends a request and returns the beginning of the answer; `None` when there is none.
+/// Sends a request and returns the beginning of the answer as text; `None` when there is none.
 pub(crate) fn ask(port: u16, request: &[u8]) -> Option<String> {
-    let exchange = || -> io::Result<String> {
+    exchange(port, request).map(|answer| String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Sends a request and returns the beginning of the answer; `None` when there is none.
+pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Vec<u8>> {
+    let exchange = || -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&address(port), ANSWER_TIMEOUT)?;
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.write_all(request)?;
-        let mut answer = [0; 512];
+        let mut answer = vec![0; 512];
         let length = stream.read(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+        answer.truncate(length);
+        Ok(answer)
     };
     // While the server starts, anything may go wrong; what counts is whether it answers in the end.
     exchange().ok()

@@ -1,8 +1,17 @@
 //! What every server can do, whichever it is.
 
-/// The methods of a server that has a `process`, a `folder` and a `port`, and answers under URLs of this scheme.
+/// The methods of a server that has a `process`, a `folder` and a `port`, and perhaps answers under URLs of this scheme.
 macro_rules! server_methods {
     ($scheme:literal) => {
+        $crate::server::server_methods!();
+
+        #[doc = concat!("`", $scheme, "://127.0.0.1:<port>`.")]
+        #[must_use]
+        pub fn url(&self) -> String {
+            format!(concat!($scheme, "://127.0.0.1:{}"), self.port)
+        }
+    };
+    () => {
         /// The port of clients, without TLS, on 127.0.0.1.
         #[must_use]
         pub const fn port(&self) -> u16 {
@@ -13,12 +22,6 @@ macro_rules! server_methods {
         #[must_use]
         pub const fn address(&self) -> std::net::SocketAddr {
             $crate::process::address(self.port)
-        }
-
-        #[doc = concat!("`", $scheme, "://127.0.0.1:<port>`.")]
-        #[must_use]
-        pub fn url(&self) -> String {
-            format!(concat!($scheme, "://127.0.0.1:{}"), self.port)
         }
 
         /// The folder with configuration, data and log.

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use backup_tracker_test_servers::{Nats, NatsCluster, Redis};
+use backup_tracker_test_servers::{Kafka, KafkaCluster, Nats, NatsCluster, Redis};
 
 const KILLED: &str = "TEST_THAT_IS_KILLED";
 
@@ -101,6 +101,64 @@ fn a_nats_cluster_survives_the_loss_of_a_node() {
     cluster.restart().unwrap();
 }
 
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+
+fn topics(server: &Kafka, arguments: &[&str]) -> String {
+    let servers = server.servers();
+    server.tool(TOPICS, &[&["--bootstrap-server", &servers], arguments].concat()).unwrap()
+}
+
+fn kafka_survives() {
+    let builder = Kafka::builder().property("num.partitions", "7").listener("OTHER", "PLAINTEXT");
+    let mut server = builder.start().unwrap();
+    topics(&server, &["--create", "--topic", "backups"]);
+    TcpStream::connect(("127.0.0.1", server.port_of("OTHER").unwrap())).unwrap();
+    assert_eq!(server.port_of("THIRD"), None);
+    let port = server.port();
+    for end in [Kafka::kill, Kafka::stop] {
+        end(&mut server).unwrap();
+        assert_eq!(server.id(), None);
+        TcpStream::connect(server.address()).unwrap_err();
+        let begin = Instant::now();
+        server.restart().unwrap();
+        eprintln!("restarted in {:?}", begin.elapsed());
+        assert_eq!(server.port(), port);
+    }
+    let described = topics(&server, &["--describe", "--topic", "backups"]);
+    assert!(described.contains("PartitionCount: 7"), "{described}");
+    let (address, folder) = (server.address(), server.folder().to_owned());
+    drop(server);
+    TcpStream::connect(address).unwrap_err();
+    assert!(!folder.exists());
+}
+
+fn kafka_says_why_it_does_not_start() {
+    let error = Kafka::builder().property("num.io.threads", "none").start().unwrap_err();
+    assert!(error.to_string().contains("num.io.threads"), "{error}");
+}
+
+fn a_kafka_tool_says_why_it_fails() {
+    let server = Kafka::start().unwrap();
+    let error = server.tool(TOPICS, &["--no-such-option"]).unwrap_err();
+    assert!(error.to_string().contains("no-such-option"), "{error}");
+}
+
+fn a_kafka_cluster_survives_the_loss_of_a_node() {
+    let mut cluster = KafkaCluster::start(3).unwrap();
+    assert_eq!(cluster.servers().split(',').count(), 3);
+    topics(&cluster.nodes()[0], &["--create", "--topic", "backups"]);
+    cluster.nodes_mut()[0].kill().unwrap();
+    let described = topics(&cluster.nodes()[1], &["--describe", "--topic", "backups"]);
+    assert!(described.contains("ReplicationFactor: 3"), "{described}");
+    cluster.nodes_mut()[0].restart().unwrap();
+    for node in cluster.nodes_mut() {
+        node.kill().unwrap();
+    }
+    cluster.restart().unwrap();
+    let described = topics(&cluster.nodes()[2], &["--describe", "--topic", "backups"]);
+    assert!(described.contains("ReplicationFactor: 3"), "{described}");
+}
+
 fn main() -> std::process::ExitCode {
     if std::env::var_os(KILLED).is_some() {
         the_test_that_is_killed();
@@ -118,6 +176,7 @@ fn main() -> std::process::ExitCode {
     };
     let redis = || Redis::find().err().map(|missing| missing.reason);
     let nats = || Nats::find().err().map(|missing| missing.reason);
+    let kafka = || Kafka::find().err().map(|missing| missing.reason);
     let trials = vec![
         trial("redis_survives", redis(), redis_survives),
         trial("redis_says_why_it_does_not_start", redis(), redis_says_why_it_does_not_start),
@@ -127,6 +186,14 @@ fn main() -> std::process::ExitCode {
             "a_nats_cluster_survives_the_loss_of_a_node",
             nats(),
             a_nats_cluster_survives_the_loss_of_a_node,
+        ),
+        trial("kafka_survives", kafka(), kafka_survives),
+        trial("kafka_says_why_it_does_not_start", kafka(), kafka_says_why_it_does_not_start),
+        trial("a_kafka_tool_says_why_it_fails", kafka(), a_kafka_tool_says_why_it_fails),
+        trial(
+            "a_kafka_cluster_survives_the_loss_of_a_node",
+            kafka(),
+            a_kafka_cluster_survives_the_loss_of_a_node,
         ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

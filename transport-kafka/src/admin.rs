@@ -12,7 +12,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
-use crate::error::{KafkaErrors, code_of, kind_of};
+use crate::error::{CREATE_TOPIC, KafkaErrors, code_of, kind_of};
 use crate::properties::CreateTopic;
 
 /// A partition and the broker that leads it.
@@ -37,8 +37,8 @@ pub(crate) fn partitions(
         let slice = deadline.left().min(Duration::from_millis(500));
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
         serve();
-        if let Some(code) = context.denied() {
-            return Err(place.code(operation, code));
+        if let Some(refusal) = context.denied() {
+            return Err(place.refused(operation, &refusal));
         }
         let cause = match attempt {
             Ok(metadata) => match metadata.topics().first() {
@@ -73,7 +73,7 @@ pub(crate) fn partitions(
 
 /// Creates the topic, unless somebody else has meanwhile.
 pub(crate) async fn create_topic(kafka: &Kafka, create: &CreateTopic, place: &Place) -> Result<()> {
-    const OPERATION: &str = "create the topic";
+    const OPERATION: &str = CREATE_TOPIC;
     let admin = connect(kafka, place, OPERATION).await?;
     let replication = TopicReplication::Fixed(i32::from(create.replication));
     // Checked before: both fit.

@@ -25,9 +25,17 @@ struct Inner {
     ignores_group: bool,
 }
 
+/// A refusal that librdkafka met in the background.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) code: RDKafkaErrorCode,
+    /// What librdkafka says of it: which broker, which step, and the broker's own words.
+    pub(crate) reason: String,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    denied: Option<RDKafkaErrorCode>,
+    denied: Option<Refusal>,
     producer_id: bool,
 }
 
@@ -45,8 +53,8 @@ impl Context {
     }
 
     /// The refusal that librdkafka met in the background, if any: requests only time out then, and would hide the reason.
-    pub(crate) fn denied(&self) -> Option<RDKafkaErrorCode> {
-        self.state().denied
+    pub(crate) fn denied(&self) -> Option<Refusal> {
+        self.state().denied.clone()
     }
 
     /// Waits until the idempotent producer has its id, or a refusal is known, or the time is over.
@@ -100,7 +108,7 @@ impl ClientContext for Context {
             && kind_of(code) == ErrorKind::Denied
             && !(self.0.ignores_group && code == RDKafkaErrorCode::GroupAuthorizationFailed)
         {
-            self.state().denied = Some(code);
+            self.state().denied = Some(Refusal { code, reason: reason.to_owned() });
             self.0.changed.notify_all();
         }
         tracing::debug!(target: "librdkafka", %error, "{reason}");

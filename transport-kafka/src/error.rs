@@ -4,12 +4,22 @@ use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::context::Refusal;
+
+/// The operations in which a permission is missing, as errors name them.
+pub(crate) const CREATE_TOPIC: &str = "create the topic";
+pub(crate) const OPEN_SINK: &str = "open the sink";
+pub(crate) const SEND: &str = "send";
+
 /// The errors of librdkafka, with their place.
 pub(crate) trait KafkaErrors {
     /// The error of an operation that librdkafka failed.
     fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error;
 
     fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error;
+
+    /// The error of an operation that cannot succeed because of a refusal in the background.
+    fn refused(&self, operation: &'static str, refusal: &Refusal) -> Error;
 }
 
 impl KafkaErrors for Place {
@@ -26,8 +36,8 @@ impl KafkaErrors for Place {
             }
             _ => {
                 let (kind, message) = match code_of(&cause) {
-                    Some(code) => (kind_of(code), advice(code)),
-                    None => (ErrorKind::Internal, "the client library failed"),
+                    Some(code) => (kind_of(code), advice(self, operation, code)),
+                    None => (ErrorKind::Internal, "the client library failed".to_owned()),
                 };
                 self.error(kind, operation, format!("{message}: {cause}")).with_source(cause)
             }
@@ -36,6 +46,11 @@ impl KafkaErrors for Place {
 
     fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error {
         self.kafka(operation, KafkaError::Global(code))
+    }
+
+    fn refused(&self, operation: &'static str, refusal: &Refusal) -> Error {
+        let message = format!("{}: {}", advice(self, operation, refusal.code), refusal.reason);
+        self.error(kind_of(refusal.code), operation, message).with_source(KafkaError::Global(refusal.code))
     }
 }
 
@@ -170,10 +185,11 @@ pub(crate) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
     }
 }
 
-fn advice(code: RDKafkaErrorCode) -> &'static str {
+/// What is wrong and what helps, for a user who knows Kafka but not this crate.
+fn advice(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> String {
     use RDKafkaErrorCode as C;
-    match kind_of(code) {
-        ErrorKind::Denied => "the broker refuses this client; check the credentials and its ACLs",
+    let words = match kind_of(code) {
+        ErrorKind::Denied => return refusal(place, operation, code),
         ErrorKind::NotFound => "create the topic first, or ask for it to be created",
         ErrorKind::Rejected => "the broker does not take this event",
         ErrorKind::Fenced => "another client took this one's place",
@@ -185,6 +201,40 @@ fn advice(code: RDKafkaErrorCode) -> &'static str {
         ErrorKind::Config => "the broker does not accept the settings",
         ErrorKind::Unavailable => "the broker does not answer now",
         _ => "the broker or the client library failed",
+    };
+    words.to_owned()
+}
+
+/// Which permission is missing on what, or which setting does not convince the broker.
+fn refusal(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> String {
+    use RDKafkaErrorCode as C;
+    let topic = &place.topic;
+    match (code, operation) {
+        (C::TopicAuthorizationFailed | C::ClusterAuthorizationFailed, CREATE_TOPIC) => {
+            format!("this client may not create the topic; grant it `Create` on the topic `{topic}`")
+        }
+        (C::TopicAuthorizationFailed, OPEN_SINK | SEND) => {
+            format!("this client may not write; grant it `Write` on the topic `{topic}`")
+        }
+        (C::TopicAuthorizationFailed, _) => {
+            format!("this client may not read; grant it `Read` on the topic `{topic}`")
+        }
+        (C::GroupAuthorizationFailed, _) => {
+            let group = place.group.as_deref().unwrap_or_default();
+            format!("this client may not keep a position; grant it `Read` on the group `{group}`")
+        }
+        (C::ClusterAuthorizationFailed, OPEN_SINK | SEND) => format!(
+            "this client may not write; grant it `Write` on the topic `{topic}` (and before Kafka 2.8 `IdempotentWrite` on the \
+             cluster)"
+        ),
+        (C::SSL, _) => "the TLS handshake failed; check `ssl.ca.location`, the name by which the broker is addressed, and this \
+                        client's own certificate"
+            .to_owned(),
+        (
+            C::Authentication | C::SaslAuthenticationFailed | C::UnsupportedSASLMechanism | C::IllegalSASLState,
+            _,
+        ) => "the broker does not know this client; check `sasl.mechanism`, `sasl.username` and `sasl.password`".to_owned(),
+        _ => "the broker refuses this client; check its credentials and ACLs".to_owned(),
     }
 }
 
@@ -230,6 +280,19 @@ mod tests {
         assert_eq!(error.topic(), Some("backups"));
         assert_eq!(error.group(), Some("search"));
         assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_refusal_says_which_permission_is_missing_on_what() {
+        let says = |operation, code, words: &str| {
+            let message = place().code(operation, code).to_string();
+            assert!(message.contains(words), "{message}");
+        };
+        says("send", C::TopicAuthorizationFailed, "`Write` on the topic `backups`");
+        says("open the sink", C::ClusterAuthorizationFailed, "`Write` on the topic `backups`");
+        says("create the topic", C::TopicAuthorizationFailed, "`Create` on the topic `backups`");
+        says("read", C::TopicAuthorizationFailed, "`Read` on the topic `backups`");
+        says("commit", C::GroupAuthorizationFailed, "`Read` on the group `search`");
     }
 
     #[test]

@@ -15,11 +15,8 @@ use crate::admin;
 use crate::blocking::{Deadline, drop_elsewhere, on_a_thread};
 use crate::config::{Kafka, KafkaSinkBuilder};
 use crate::context::Context;
-use crate::error::{KafkaErrors, delivery_of};
+use crate::error::{KafkaErrors, OPEN_SINK as OPEN, SEND, delivery_of};
 use crate::partition::partition_for;
-
-const OPEN: &str = "open the sink";
-const SEND: &str = "send";
 
 /// How long opening waits for the producer's id once the broker has answered. It takes about 500 ms; without it the first
 /// send would take as long.
@@ -261,7 +258,10 @@ fn connect(
     if config.get("enable.idempotence") == Some("true") {
         let timeout = PRODUCER_ID_TIMEOUT.min(deadline.left());
         if !context.wait_for_producer_id(timeout) {
-            if let Some(code) = context.denied().or(client.fatal_error().map(|(code, _)| code)) {
+            if let Some(refusal) = context.denied() {
+                return Err(place.refused(OPEN, &refusal));
+            }
+            if let Some((code, _)) = client.fatal_error() {
                 return Err(place.code(OPEN, code));
             }
             tracing::debug!(topic = %place.topic, "the producer has no id yet; the first send waits for it");

@@ -212,6 +212,9 @@ fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
         .set("fetch.error.backoff.ms", "100")
+        // A broker answers one request of a connection after the other, so that what is asked of it waits behind a fetch that
+        // waits for records: half a second with librdkafka's default. Records are sent as soon as there are some in any case.
+        .set("fetch.wait.max.ms", "100")
         // No group is joined. librdkafka also holds a commit back for as long while the group's coordinator is away.
         .set("session.timeout.ms", "6000");
     kafka.properties.apply(&mut config);

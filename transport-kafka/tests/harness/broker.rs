@@ -1,5 +1,6 @@
-//! The Kafka transport over a broker that runs already, on the loopback interface.
+//! The Kafka transport over Apache Kafka.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backup_tracker::{Result, StartAt};
@@ -10,6 +11,7 @@ use backup_tracker_kafka::rdkafka::producer::FutureProducer;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, KafkaSink, KafkaSource};
 
+use crate::brokers::{Brokers, Own};
 use crate::profile::profile;
 use crate::proxy::Mode;
 use crate::topic::{PARTITIONS, Topic, failed};
@@ -17,8 +19,17 @@ use crate::topic::{PARTITIONS, Topic, failed};
 /// An administrator's requests are not what is tested.
 const ADMIN: Duration = Duration::from_secs(30);
 
+/// Everything that has a time limit answers within this. A broker on a busy machine needs more than a mock.
+const LIMIT: Duration = Duration::from_secs(3);
+
 pub(crate) struct BrokerHarness {
-    pub(crate) servers: String,
+    brokers: Brokers,
+}
+
+impl BrokerHarness {
+    pub(crate) const fn new(brokers: Brokers) -> Self {
+        Self { brokers }
+    }
 }
 
 impl Harness for BrokerHarness {
@@ -29,20 +40,31 @@ impl Harness for BrokerHarness {
     }
 
     fn profile(&self) -> Profile {
-        profile()
-            .not_shown(Ability::Kill, "the broker is not ours to kill")
-            .with_patience(Duration::from_secs(30))
+        let profile = profile().with_patience(Duration::from_secs(30));
+        match self.brokers {
+            Brokers::Running(_) => profile.not_shown(Ability::Kill, "the broker is not ours to kill"),
+            Brokers::Ours { .. } => profile,
+        }
     }
 
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<BrokerLane> {
+        let (servers, own) = match (&self.brokers, isolation) {
+            (Brokers::Running(servers), _) => (servers.clone(), None),
+            (Brokers::Ours { shared, .. }, Isolation::Shared) => (shared.servers(), None),
+            (Brokers::Ours { killable, .. }, Isolation::Own) => {
+                let own = Arc::clone(killable).take().await?;
+                (own.servers.clone(), Some(own))
+            }
+        };
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers);
-        let mut topic = Topic::new(self.servers.clone(), name, isolation).await?;
+        config.set("bootstrap.servers", &servers);
+        let mut topic = Topic::new(servers, name, isolation, LIMIT).await?;
         topic.kafka = topic.kafka.open_timeout(ADMIN);
         let lane = BrokerLane {
             admin: config.create().map_err(failed)?,
             producer: config.create().map_err(failed)?,
             topic,
+            own,
         };
         lane.create().await?;
         Ok(lane)
@@ -53,6 +75,8 @@ pub(crate) struct BrokerLane {
     admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
     topic: Topic,
+    /// The broker, where the case may kill it.
+    own: Option<Own>,
 }
 
 impl BrokerLane {
@@ -72,7 +96,7 @@ impl Lane for BrokerLane {
     }
 
     async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
-        // One broker for all lanes, so that the topic makes the group.
+        // One broker for several lanes, so that the topic makes the group.
         self.topic.source(&format!("{}-{group}", self.topic.name), start).await
     }
 
@@ -100,10 +124,22 @@ impl Lane for BrokerLane {
     }
 
     async fn inflict(&self, fault: Fault) -> Result<()> {
-        self.topic.set(if fault == Fault::Cut { Mode::Cut } else { Mode::BlackHole })
+        match fault {
+            Fault::Cut => self.topic.set(Mode::Cut),
+            Fault::BlackHole => self.topic.set(Mode::BlackHole),
+            Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
+            Fault::Kill => {
+                let own = self.own.as_ref().ok_or_else(|| failed("the broker is not this lane's own"))?;
+                own.kill().map_err(failed)
+            }
+            _ => Err(failed("a fault that this harness does not know")),
+        }
     }
 
     async fn heal(&self) -> Result<()> {
+        if let Some(own) = &self.own {
+            own.restart().await?;
+        }
         self.topic.set(Mode::Pass)
     }
 }

@@ -13,6 +13,9 @@ use crate::profile::profile;
 use crate::proxy::Mode;
 use crate::topic::{PARTITIONS, Topic, failed};
 
+/// Everything that has a time limit answers within this, or the suite would wait for librdkafka's patience.
+const LIMIT: Duration = Duration::from_secs(1);
+
 pub(crate) struct MockHarness;
 
 impl Harness for MockHarness {
@@ -38,7 +41,7 @@ impl Harness for MockHarness {
             ClientConfig::new().set("test.mock.num.brokers", "1").create().map_err(failed)?;
         mock(&host)?.create_topic(name, PARTITIONS as i32, 1).map_err(failed)?;
         let servers = mock(&host)?.bootstrap_servers();
-        let mut topic = Topic::new(servers, name, isolation).await?;
+        let mut topic = Topic::new(servers, name, isolation, LIMIT).await?;
         // The mock answers a fetch without records only after this time, whatever arrives meanwhile.
         topic.kafka = topic.kafka.property("fetch.wait.max.ms", "10");
         Ok(MockLane { host, topic })
@@ -71,8 +74,10 @@ impl Lane for MockLane {
         match fault {
             Fault::Cut => self.topic.set(Mode::Cut),
             Fault::BlackHole => self.topic.set(Mode::BlackHole),
+            Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
             // The mock's log outlives its broker, as a disk outlives a process.
-            _ => mock(&self.host)?.broker_down(1).map_err(failed),
+            Fault::Kill => mock(&self.host)?.broker_down(1).map_err(failed),
+            _ => Err(failed("a fault that this harness does not know")),
         }
     }
 

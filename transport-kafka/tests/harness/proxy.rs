@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a mock broker, which tells clients its own address and cannot be told another: the proxy writes its
+//! A TCP proxy in front of a broker, which tells clients its own address and cannot be told another: the proxy writes its
 //! port over the broker's in what the broker answers.
 
 use std::io;
@@ -19,6 +19,14 @@ pub(crate) enum Mode {
     Cut,
     /// Keeps everything open, takes new connections, and passes nothing on.
     BlackHole,
+    /// Passes on what clients write, and keeps what the broker answers.
+    LoseAnswers,
+}
+
+impl Mode {
+    fn reaches_the_broker(self) -> bool {
+        matches!(self, Self::Pass | Self::LoseAnswers)
+    }
 }
 
 /// Ends, and its connections with it, when it is dropped.
@@ -62,7 +70,7 @@ impl Drop for Proxy {
 async fn serve(client: TcpStream, target: u16, port: u16, mode: watch::Receiver<Mode>) {
     let mut cut = mode.clone();
     let passing = async {
-        if mode.clone().wait_for(|mode| *mode == Mode::Pass).await.is_err() {
+        if mode.clone().wait_for(|mode| mode.reaches_the_broker()).await.is_err() {
             return;
         }
         let Ok(server) = TcpStream::connect((HOST, target)).await else {
@@ -74,7 +82,7 @@ async fn serve(client: TcpStream, target: u16, port: u16, mode: watch::Receiver<
         let up = async {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-                if opening.wait_for(|mode| *mode == Mode::Pass).await.is_err()
+                if opening.wait_for(|mode| mode.reaches_the_broker()).await.is_err()
                     || to_server.write_all(&buffer[..length]).await.is_err()
                 {
                     break;

@@ -14,18 +14,22 @@ use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
 pub(crate) const PARTITIONS: u32 = 3;
 /// Key, lengths and batch header: what this crate counts in addition to a payload.
 const OVERHEAD: usize = 36 + 82;
-/// Everything that has a time limit answers within this, or the suite would wait for librdkafka's patience.
-const LIMIT: Duration = Duration::from_secs(1);
-
 pub(crate) struct Topic {
     pub(crate) name: String,
     pub(crate) kafka: Kafka,
     proxy: Option<Proxy>,
+    /// How long a request may take.
+    limit: Duration,
 }
 
 impl Topic {
     /// The topic of this name on these servers, with clients that notice trouble soon.
-    pub(crate) async fn new(mut servers: String, name: &str, isolation: Isolation) -> Result<Self> {
+    pub(crate) async fn new(
+        mut servers: String,
+        name: &str,
+        isolation: Isolation,
+        limit: Duration,
+    ) -> Result<Self> {
         let mut proxy = None;
         if isolation == Isolation::Own {
             let started = Proxy::start(&servers).await.map_err(failed)?;
@@ -37,7 +41,7 @@ impl Topic {
             .property("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
             .property("socket.connection.setup.timeout.ms", "2000")
             .property("api.version.request.timeout.ms", "1000");
-        Ok(Self { name: name.to_owned(), kafka, proxy })
+        Ok(Self { name: name.to_owned(), kafka, proxy, limit })
     }
 
     /// What passes between the clients and the cluster from now on.
@@ -50,12 +54,12 @@ impl Topic {
     pub(crate) async fn sink(&self) -> Result<KafkaSink> {
         let limit = (MAX_EVENT_BYTES + OVERHEAD).to_string();
         let builder = self.kafka.sink().property("message.max.bytes", limit);
-        builder.send_timeout(LIMIT).open().await
+        builder.send_timeout(self.limit).open().await
     }
 
     pub(crate) async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
         let builder = self.kafka.source(group).start(start);
-        builder.request_timeout(LIMIT).open().await
+        builder.request_timeout(self.limit).open().await
     }
 
     /// Appends a record as a foreign program would.
@@ -72,7 +76,7 @@ impl Topic {
         if let Some(payload) = &record.payload {
             foreign = foreign.payload(payload);
         }
-        let sent = producer.send(foreign, LIMIT).await;
+        let sent = producer.send(foreign, self.limit).await;
         sent.map(drop).map_err(|(error, _)| failed(error))
     }
 }

@@ -1,11 +1,6 @@
 //! What librdkafka's mock cannot show: markers of transactions, topics that grow, shrink and come again, topic settings.
-//!
-//! Ignored unless asked for, because they need a broker: set `BACKUP_TRACKER_KAFKA` to its address and add `-- --ignored`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are the tests' own steps")]
-
-mod support;
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
@@ -15,8 +10,23 @@ use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
 use backup_tracker_kafka::rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSource};
-use support::{event, next, send, soon, text, texts};
 use uuid::Uuid;
+
+use crate::Shared;
+use crate::cases::{Needs, cases};
+use crate::support::{event, next, send, soon, text, texts};
+
+cases! {
+    Shared, Needs::Any;
+    markers_of_transactions_do_not_remain,
+    a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once,
+    partitions_that_are_added_during_a_session_are_read,
+    the_topics_own_limit_is_known_before_an_event_is_sent,
+    a_missing_topic_is_not_created_where_the_broker_would,
+    a_group_with_members_that_subscribe_is_refused_with_advice,
+    an_offset_that_another_program_sets_is_a_position,
+    an_observer_brings_no_group_into_being,
+}
 
 struct Topic {
     name: String,
@@ -24,8 +34,8 @@ struct Topic {
     kafka: Kafka,
 }
 
-async fn topic(create: CreateTopic) -> Topic {
-    let servers = std::env::var("BACKUP_TRACKER_KAFKA").expect("the address of a broker");
+async fn topic(shared: &Shared, create: CreateTopic) -> Topic {
+    let servers = shared.servers();
     let name = format!("test-{}", Uuid::new_v4());
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &servers);
@@ -73,10 +83,8 @@ async fn comes_down_to_nothing(source: &mut KafkaSource) {
     .await;
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn markers_of_transactions_do_not_remain() {
-    let topic = topic(CreateTopic::new(1, 1)).await;
+async fn markers_of_transactions_do_not_remain(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     topic.transaction(&["one", "two"], true);
     let mut source = topic.source("search").await;
     assert!(soon(source.remaining()).await.unwrap() >= 2);
@@ -102,10 +110,8 @@ async fn markers_of_transactions_do_not_remain() {
     comes_down_to_nothing(&mut source).await;
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once() {
-    let topic = topic(CreateTopic::new(1, 1)).await;
+async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     for number in 0..5 {
         send(&mut sink, "app", &number.to_string()).await;
@@ -135,10 +141,8 @@ async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(
     assert!(!source.resumed());
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn partitions_that_are_added_during_a_session_are_read() {
-    let topic = topic(CreateTopic::new(1, 1)).await;
+async fn partitions_that_are_added_during_a_session_are_read(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let builder = topic.kafka.source(format!("{}-search", topic.name));
     let mut source = soon(builder.partition_refresh(Duration::from_millis(200)).open()).await.unwrap();
     let mut old = soon(topic.kafka.sink().open()).await.unwrap();
@@ -173,11 +177,9 @@ async fn partitions_that_are_added_during_a_session_are_read() {
     assert_eq!(soon(source.remaining()).await.unwrap(), 0);
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn the_topics_own_limit_is_known_before_an_event_is_sent() {
+async fn the_topics_own_limit_is_known_before_an_event_is_sent(shared: Arc<Shared>) {
     let create = CreateTopic::new(1, 1).config("max.message.bytes", "5000");
-    let topic = topic(create).await;
+    let topic = topic(&shared, create).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     send(&mut sink, "app", &"x".repeat(4000)).await;
     for _ in 0..2 {
@@ -197,12 +199,9 @@ async fn the_topics_own_limit_is_known_before_an_event_is_sent() {
     assert!(largest > 4850, "{largest}");
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn a_missing_topic_is_not_created_where_the_broker_would() {
-    let mut topic = topic(CreateTopic::new(1, 1)).await;
-    topic.kafka =
-        Kafka::new(std::env::var("BACKUP_TRACKER_KAFKA").unwrap(), format!("{}-missing", topic.name));
+async fn a_missing_topic_is_not_created_where_the_broker_would(shared: Arc<Shared>) {
+    let mut topic = topic(&shared, CreateTopic::new(1, 1)).await;
+    topic.kafka = Kafka::new(shared.servers(), format!("{}-missing", topic.name));
     for _ in 0..2 {
         let sink = soon(topic.kafka.sink().open()).await.unwrap_err();
         let source = soon(topic.kafka.source("search").open()).await.unwrap_err();
@@ -211,10 +210,8 @@ async fn a_missing_topic_is_not_created_where_the_broker_would() {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn a_group_with_members_that_subscribe_is_refused_with_advice() {
-    let topic = topic(CreateTopic::new(1, 1)).await;
+async fn a_group_with_members_that_subscribe_is_refused_with_advice(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let group = format!("{}-search", topic.name);
     let member: BaseConsumer = topic.client.clone().set("group.id", &group).create().unwrap();
     member.subscribe(&[&topic.name]).unwrap();
@@ -226,10 +223,8 @@ async fn a_group_with_members_that_subscribe_is_refused_with_advice() {
     assert!(error.message().contains("a group of its own"), "{error}");
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn an_offset_that_another_program_sets_is_a_position() {
-    let topic = topic(CreateTopic::new(1, 1)).await;
+async fn an_offset_that_another_program_sets_is_a_position(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     for number in 0..5 {
         send(&mut sink, "app", &number.to_string()).await;
@@ -245,10 +240,8 @@ async fn an_offset_that_another_program_sets_is_a_position() {
     assert_eq!(text(&next(&mut source).await), "3");
 }
 
-#[tokio::test]
-#[ignore = "needs a broker"]
-async fn an_observer_brings_no_group_into_being() {
-    let topic = topic(CreateTopic::new(2, 1)).await;
+async fn an_observer_brings_no_group_into_being(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(2, 1)).await;
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     send(&mut sink, "app", "one").await;
     let mut source = soon(topic.kafka.observer().open()).await.unwrap();

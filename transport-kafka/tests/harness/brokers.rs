@@ -1,0 +1,82 @@
+//! The brokers that the suite runs on.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backup_tracker::Result;
+use backup_tracker_test_servers::Kafka;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::topic::failed;
+
+/// How many brokers there are for cases that may kill theirs. A case waits for one that is free; more of them would only wait for
+/// the processor.
+const KILLABLE: usize = 4;
+
+pub(crate) enum Brokers {
+    /// One that runs already, for all cases. It is not ours to kill.
+    Running(String),
+    /// One for the cases that leave it alone, and some for the others.
+    Ours { shared: Kafka, killable: Arc<Killable> },
+}
+
+impl Brokers {
+    pub(crate) fn start() -> io::Result<Self> {
+        let killable = Killable { free: Mutex::default(), permits: Arc::new(Semaphore::new(KILLABLE)) };
+        Ok(Self::Ours { shared: Kafka::start()?, killable: Arc::new(killable) })
+    }
+}
+
+pub(crate) struct Killable {
+    free: Mutex<Vec<Kafka>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Killable {
+    /// A broker that nobody else uses, as long as this is kept.
+    pub(crate) async fn take(self: Arc<Self>) -> Result<Own> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(failed)?;
+        let free = lock(&self.free).pop();
+        let broker = match free {
+            Some(broker) => broker,
+            None => tokio::task::spawn_blocking(Kafka::start).await.map_err(failed)?.map_err(failed)?,
+        };
+        let servers = broker.servers();
+        Ok(Own { broker: Arc::new(Mutex::new(Some(broker))), servers, home: self, _permit: permit })
+    }
+}
+
+pub(crate) struct Own {
+    /// Empty after the end of this.
+    broker: Arc<Mutex<Option<Kafka>>>,
+    pub(crate) servers: String,
+    home: Arc<Killable>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Own {
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        lock(&self.broker).as_mut().map_or(Ok(()), Kafka::kill)
+    }
+
+    /// Starts the broker again, if it is down.
+    pub(crate) async fn restart(&self) -> Result<()> {
+        let broker = Arc::clone(&self.broker);
+        let restarting =
+            tokio::task::spawn_blocking(move || lock(&broker).as_mut().map_or(Ok(()), Kafka::restart));
+        restarting.await.map_err(failed)?.map_err(failed)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // One that a failed case left dead is of no use to the next.
+        if let Some(broker) = lock(&self.broker).take_if(|broker| broker.id().is_some()) {
+            lock(&self.home.free).push(broker);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

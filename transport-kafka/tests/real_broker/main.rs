@@ -1,0 +1,64 @@
+//! What librdkafka's mock cannot show, on Apache Kafka: a broker of the tests' own, or for most of it the one that the environment
+//! variable `BACKUP_TRACKER_KAFKA` names.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test program without the standard harness is not seen as a test"
+)]
+
+#[path = "../harness/cases.rs"]
+mod cases;
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "ssl")]
+mod captured;
+mod log;
+mod partitions;
+mod retention;
+#[cfg(feature = "ssl")]
+mod secured;
+#[cfg(feature = "ssl")]
+mod security;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use cases::Broker;
+
+/// What cases share, each for the first that needs it.
+#[derive(Default)]
+struct Shared {
+    broker: OnceLock<Broker>,
+    #[cfg(feature = "ssl")]
+    secured: OnceLock<std::sync::Arc<secured::Secured>>,
+}
+
+impl Shared {
+    fn servers(&self) -> String {
+        self.broker.get_or_init(|| Broker::start().unwrap()).servers()
+    }
+
+    #[cfg(feature = "ssl")]
+    fn secured(&self) -> &std::sync::Arc<secured::Secured> {
+        self.secured.get_or_init(|| std::sync::Arc::new(secured::Secured::start()))
+    }
+}
+
+fn main() -> ExitCode {
+    #[cfg(feature = "ssl")]
+    captured::begin();
+    let all = [
+        // The longest first; it waits for most of its time.
+        retention::CASES,
+        log::CASES,
+        partitions::CASES,
+        #[cfg(feature = "ssl")]
+        security::CASES,
+    ];
+    cases::run(|| io::Result::Ok(Shared::default()), 4, &all)
+}
