@@ -8,6 +8,9 @@
 //! | 1 | it is not; the output says why |
 //! | 2 | the program was called in a way that it does not understand, or is configured wrongly; standard error names the option |
 //! | 124 | `wait`: the time is over |
+//! | 125 | `run`: the beginning was not announced, and the command was not run |
+//! | 126, 127 | `run`: the command could not be executed, was not found |
+//! | the command's | `run`; 128 and the signal's number where a signal ended it |
 //! | 130 | it was interrupted (Ctrl-C) |
 //! | 141 | whoever read its output stopped reading before the end |
 

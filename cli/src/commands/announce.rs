@@ -33,7 +33,7 @@ struct ReadyArguments {
     application: ApplicationOption,
 
     /// Why, for whoever reads the log later.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
 
     /// Do not ask.
@@ -69,4 +69,13 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
     let ReadyArguments { application, reason, yes, timeout, json, backups, kafka } = arguments;
     let why = Why::Operator { reason, yes: *yes };
     Ready { application, timeout: *timeout, json: *json, backups, kafka }.announce(&why, out).await
+}
+
+/// It is one line, and says something.
+fn reason(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("it is blank; say why"),
+        text if text.contains(char::is_control) => Err("it has control characters; write one line of text"),
+        text => Ok(text.to_owned()),
+    }
 }

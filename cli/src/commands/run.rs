@@ -7,19 +7,24 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use backup_tracker::{BackupState, BackupTracker, ErrorKind, PrimaryBackupTracker, RetryPolicy, WorkError};
+use backup_tracker::{
+    BackupState, BackupTracker, BackupTransition, Delivery, ErrorKind, PrimaryBackupTracker, RetryPolicy,
+};
 use clap::Args;
 use serde::Serialize;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use uuid::Uuid;
 
 use self::child::{Child, Signals, code, code_of};
-use super::announcing::LastWord;
+use super::announcing::{LastWord, Runner};
 use super::reading::{Log, say, time};
 use crate::exit::Exit;
 use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, OpenError};
 
 /// How long the last announcements may take once all is over.
 const CLOSING: Duration = Duration::from_secs(5);
+/// How long to wait before the end is tried again; each attempt has retries of its own.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Runs a command as the backup (or the restore) of an application: announces the beginning, runs it, and announces the end.
 ///
@@ -144,32 +149,20 @@ impl Run<'_> {
             Ok(primary) => primary,
             Err(cause) => return self.not_begun(&cause, signals).await,
         };
-        let operation = self.operation();
-        let mut begun = false;
-        let work = async {
-            begun = true;
-            self.command(operation, signals).await
-        };
-        let outcome = match operation {
-            BackupState::Restoring => primary.restore(work).await,
-            _ => primary.backup(work).await,
-        };
-        self.begin_announced = begun;
-        let exit = match outcome {
-            Ok(status) => {
-                self.end_announced = true;
-                self.ended(Ok(status))
-            }
-            Err(WorkError::Work(error)) => {
-                self.end_announced = true;
-                self.ended(Err(error))
-            }
-            Err(WorkError::NotBegun(error)) => self.not_begun(&error.into(), signals).await,
-            Err(WorkError::EndNotAnnounced { error, outcome }) => {
-                let exit = self.ended(outcome);
-                self.end_announced = self.end(&primary, &error, signals).await;
+        let exit = match self.begin(&primary).await {
+            Ok(begin) => {
+                self.begin_announced = true;
+                let exit = match signals.came() {
+                    Some(signal) => Exit::Command(code(signal)),
+                    None => {
+                        let outcome = self.command(self.operation(), signals).await;
+                        self.ended(outcome)
+                    }
+                };
+                self.end_announced = self.end(&primary, begin, signals).await;
                 if self.end_announced || exit != Exit::Success { exit } else { Exit::Failure }
             }
+            Err(cause) => self.not_begun(&cause, signals).await,
         };
         match timeout(CLOSING, primary.close()).await {
             Ok(Ok(())) => {}
@@ -179,16 +172,48 @@ impl Run<'_> {
         exit
     }
 
+    /// Announces the beginning, and sees that nobody else began at the same time: the first one in the log is at work.
+    async fn begin(&self, primary: &PrimaryBackupTracker) -> Result<Uuid, NotBegun> {
+        let begin = match self.operation() {
+            BackupState::Restoring => primary.start_restore().await?.id,
+            _ => primary.start_backup().await?.id,
+        };
+        match LastWord::of(&self.log(), self.name, self.arguments.timeout).await {
+            Ok(last) if last.runs(begin) => Ok(begin),
+            Ok(last) => Err(NotBegun::Busy(format!("{}: it was a moment earlier", last.describe()))),
+            Err(error) => {
+                // Nobody is to stay paused for what does not run.
+                if let Err(error) = self.finish(primary).await {
+                    tracing::warn!("{error}");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn finish(&self, primary: &PrimaryBackupTracker) -> backup_tracker::Result<BackupTransition> {
+        match self.operation() {
+            BackupState::Restoring => primary.finish_restore().await,
+            _ => primary.finish_backup().await,
+        }
+    }
+
+    fn log(&self) -> Log<'_> {
+        Log { backups: &self.arguments.backups, kafka: &self.arguments.kafka }
+    }
+
     /// A primary that may begin: where the log says that an operation runs, its end is announced.
     async fn prepare(&self) -> Result<PrimaryBackupTracker, NotBegun> {
-        let Arguments { backups, kafka, timeout, take_over, .. } = self.arguments;
-        let log = Log { backups, kafka };
+        let Arguments { timeout, take_over, .. } = self.arguments;
+        let log = self.log();
         let last = LastWord::of(&log, self.name, *timeout).await?;
         if last.state.is_operation() {
             let what = last.describe();
             match last.runner().and_then(|runner| runner.is_alive()) {
                 Some(true) => {
-                    return Err(NotBegun::Busy(format!("{what}, and that process is at work; wait for it")));
+                    return Err(NotBegun::Busy(format!(
+                        "{what}, and that process, or its command, is at work; wait for it"
+                    )));
                 }
                 Some(false) => say::note(format_args!("{what}, and that process is gone; taking over")),
                 None if *take_over => say::note(format_args!("{what}; taking over")),
@@ -208,9 +233,12 @@ impl Run<'_> {
     }
 
     async fn command(&self, state: BackupState, signals: &mut Signals) -> io::Result<ExitStatus> {
-        let environment =
-            [("BACKUP_TRACKER_APPLICATION", self.name), ("BACKUP_TRACKER_STATE", state.as_str())];
-        Child::spawn(&self.arguments.command, &environment)?.ends(signals).await
+        let environment = [
+            ("BACKUP_TRACKER_APPLICATION", self.name),
+            ("BACKUP_TRACKER_STATE", state.as_str()),
+            (Runner::VARIABLE, &Runner::this().to_string()),
+        ];
+        Child::spawn(&self.arguments.command, environment)?.ends(signals).await
     }
 
     /// The exit status of a command that has ended, or could not be begun.
@@ -242,6 +270,14 @@ impl Run<'_> {
             }
             NotBegun::Open(_) | NotBegun::Announce(_) => {}
         }
+        if let NotBegun::Announce(error) = cause
+            && error.delivery() == Delivery::Unknown
+        {
+            say::error(format_args!(
+                "it may be in the log all the same; if {name} stays paused, `backup-tracker recover --application {name}`",
+                name = say::plain(self.name)
+            ));
+        }
         if !self.arguments.anyway {
             say::error(format_args!(
                 "the beginning could not be announced, and the command was not run: {cause}"
@@ -255,37 +291,70 @@ impl Run<'_> {
         self.ended(outcome)
     }
 
-    /// Waits until the end is announced after all; the tracker goes on trying. Says whether it is.
-    async fn end(
-        &self,
-        primary: &PrimaryBackupTracker,
-        error: &backup_tracker::Error,
-        signals: &mut Signals,
-    ) -> bool {
-        let name = say::plain(self.name);
-        if error.kind() == ErrorKind::IllegalTransition {
-            say::note(format_args!("somebody else has ended the operation of {name} already: {error}"));
-            return true;
-        }
-        let limit = time::brief(self.arguments.end_timeout);
-        say::error(format_args!(
-            "the end could not be announced yet: {error}; {name} STAYS PAUSED; trying for {limit} more"
-        ));
-        let mut states = primary.watch();
-        tokio::select! {
-            biased;
-            over = states.wait_for(|state| !state.is_operation()) => {
-                if over.is_ok() {
-                    say::note(format_args!("the end of the operation of {name} is announced"));
+    /// Announces the end, for as long as that takes. Says whether the operation was ours until then.
+    async fn end(&self, primary: &PrimaryBackupTracker, begin: Uuid, signals: &mut Signals) -> bool {
+        let (name, limit) = (say::plain(self.name), self.arguments.end_timeout);
+        let deadline = Instant::now() + limit;
+        // They were for the command.
+        signals.came();
+        let mut told = false;
+        loop {
+            let attempt = tokio::select! {
+                biased;
+                attempt = timeout_at(deadline, self.announce_end(primary, begin)) => attempt,
+                signal = signals.next() => {
+                    say::note(format_args!("{signal:?}: giving up"));
+                    break;
+                }
+            };
+            match attempt {
+                Ok(Ok(Ended::ByUs)) => {
+                    if told {
+                        say::note(format_args!("the end of the operation of {name} is announced"));
+                    }
                     return true;
                 }
+                Ok(Ok(Ended::BySomebodyElse(last))) => {
+                    say::error(format_args!(
+                        "{last}: somebody else ended the operation, or took over, before the command had ended; its \
+                         result may be damaged, and nothing was announced"
+                    ));
+                    return false;
+                }
+                Ok(Err(OpenError::Broker(error))) if error.kind() == ErrorKind::IllegalTransition => {}
+                Ok(Err(error)) if !told => {
+                    told = true;
+                    let limit = time::brief(limit);
+                    say::error(format_args!(
+                        "the end could not be announced yet: {error}; {name} STAYS PAUSED; trying for {limit}"
+                    ));
+                }
+                Ok(Err(_as_before)) => {}
+                Err(_elapsed) => break,
             }
-            () = sleep(self.arguments.end_timeout) => {}
-            signal = signals.next() => say::note(format_args!("{signal:?}: giving up")),
+            sleep(AGAIN).await;
         }
         say::error(format_args!(
             "the end was not announced: {name} STAYS PAUSED until `backup-tracker recover --application {name}`"
         ));
         false
     }
+
+    /// Looks at the log first: what somebody else has begun meanwhile must not be ended.
+    async fn announce_end(&self, primary: &PrimaryBackupTracker, begin: Uuid) -> Result<Ended, OpenError> {
+        let last = LastWord::of(&self.log(), self.name, self.arguments.timeout).await?;
+        if !last.runs(begin) {
+            // An attempt whose outcome was not known may have reached the log.
+            let ours = last.is_ours() && !last.state.is_operation();
+            return Ok(if ours { Ended::ByUs } else { Ended::BySomebodyElse(last.describe()) });
+        }
+        self.finish(primary).await?;
+        Ok(Ended::ByUs)
+    }
+}
+
+/// Who announced the end.
+enum Ended {
+    ByUs,
+    BySomebodyElse(String),
 }

@@ -6,7 +6,7 @@ use backup_tracker::wire::Decoded;
 use backup_tracker::{Applied, Applier, BackupState, Record, Skip};
 
 use super::operation::Operation;
-use super::{Lasting, Step};
+use super::{Lasting, Outcome, Step};
 
 /// One application, as every secondary sees it, and its operations.
 #[derive(Clone, Debug)]
@@ -111,6 +111,21 @@ impl Account {
     /// Its operations, in the order of the log.
     pub(crate) fn operations(&self) -> &[Operation] {
         &self.operations
+    }
+
+    /// The step that began the operation that runs. Where several primaries began one on top of each other, the first of them is
+    /// at work.
+    pub(crate) fn running(&self) -> Option<&Step> {
+        let mut operations = self.operations.iter().rev();
+        let mut running = operations.next().filter(|last| last.outcome == Outcome::Running)?;
+        for before in operations {
+            let on_top = before.end.as_ref().is_some_and(|end| end.transition.to.is_operation());
+            if before.outcome != Outcome::Interrupted || !on_top {
+                break;
+            }
+            running = before;
+        }
+        running.begin.as_ref()
     }
 
     /// What was counted.

@@ -254,3 +254,23 @@ proptest! {
         prop_assert_eq!(seen, log.ledger.records());
     }
 }
+
+#[test]
+fn of_operations_that_were_begun_on_top_of_each_other_the_first_runs() {
+    let mut log = Log::default();
+    log.step(Starting, Ready);
+    assert_eq!(log.shop().running(), None);
+    log.step(Ready, BackingUp);
+    log.step(BackingUp, Ready);
+    let first = log.step(Ready, BackingUp);
+    for _ in 0..2 {
+        assert_eq!(log.shop().running(), Some(&first));
+        log.step(Ready, BackingUp);
+    }
+    log.step(Ready, Restoring);
+    assert_eq!(log.shop().running(), Some(&first));
+    log.step(Restoring, Ready);
+    assert_eq!(log.shop().running(), None);
+    let next = log.step(Ready, BackingUp);
+    assert_eq!(log.shop().running(), Some(&next));
+}

@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
@@ -35,10 +35,13 @@ impl Bench {
     }
 
     fn start(&self, command: &[&str]) -> Run {
-        let mut program = self.command(&[&["run", "--application", "shop", "--"], command].concat());
+        let run = self.command(&[&["run", "--application", "shop", "--"], command].concat());
+        // Neither the terminal nor the signal settings of whoever runs the tests are the program's.
+        let mut program = Command::new("setsid");
+        program.env_clear().args(["env", "--default-signal"]).arg(run.get_program()).args(run.get_args());
         // What a killed `run` leaves behind must not hold on to our own standard error.
-        let mut process =
-            program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let process = program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = process.spawn().unwrap();
         let out = BufReader::new(process.stdout.take().unwrap());
         Run { process, out }
     }
@@ -121,11 +124,13 @@ fn everybody_is_paused_while_it_runs() {
 #[test]
 fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
     let bench = Bench::new();
-    let mut run = bench.start(&SLEEPER);
-    let command = run.pid();
-    run.signal(Signal::INT);
-    assert_eq!(run.status(), Some(130));
-    gone(command);
+    for (signal, status) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::USR1, 138)] {
+        let mut run = bench.start(&SLEEPER);
+        let command = run.pid();
+        run.signal(signal);
+        assert_eq!(run.status(), Some(status), "{signal:?}");
+        gone(command);
+    }
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
         let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
         let grandchild = run.pid();
@@ -143,7 +148,7 @@ fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
     run.signal(Signal::TERM);
     assert_eq!(run.line(), "heard");
     assert_eq!(run.status(), Some(9));
-    assert_eq!(bench.steps(), ["BACKING_UP ended"; 4]);
+    assert_eq!(bench.steps(), ["BACKING_UP ended"; 6]);
 }
 
 #[test]
@@ -169,6 +174,63 @@ fn after_sigkill_the_next_run_takes_over_and_so_does_recover() {
 }
 
 #[test]
+fn a_command_that_outlives_its_run_is_at_work() {
+    let bench = Bench::new();
+    let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
+    let orphan = run.pid();
+    run.signal(Signal::KILL);
+    assert_eq!(run.status(), None);
+    let next = bench.run_command(&["--take-over"], &["echo", "ran"]);
+    assert_eq!((next.status, &*next.stdout), (Some(125), ""), "{next:?}");
+    assert_eq!(bench.run(&["recover", "--application", "shop"]).status, Some(1));
+    assert_eq!(bench.state(), "BACKING_UP");
+    kill(orphan);
+    let end = Instant::now() + PATIENCE;
+    // The shell that waited for it ends a moment later.
+    while bench.run(&["recover", "--application", "shop"]).status != Some(0) {
+        assert!(Instant::now() < end);
+    }
+    assert_eq!(bench.state(), "READY");
+}
+
+#[test]
+fn what_somebody_else_has_begun_meanwhile_is_not_ended() {
+    let mut bench = Bench::new();
+    let mut run = bench.start(&SLEEPER);
+    let command = run.pid();
+    bench.step("shop", TEN, BackingUp, Ready);
+    bench.step("shop", TEN, Ready, Restoring);
+    kill_process(command, Signal::TERM).unwrap();
+    assert_eq!(run.status(), Some(143));
+    assert_eq!(bench.state(), "RESTORING");
+    assert_eq!(bench.steps(), ["BACKING_UP ended", "RESTORING running"]);
+}
+
+#[test]
+fn a_success_after_which_somebody_else_had_taken_over_is_none() {
+    let mut bench = Bench::new();
+    let mut run = bench.start(&["sh", "-c", "trap 'exit 0' TERM; echo $$; while true; do sleep 0.01; done"]);
+    let command = run.pid();
+    bench.step("shop", TEN, BackingUp, Ready);
+    kill_process(command, Signal::TERM).unwrap();
+    assert_eq!(run.status(), Some(1));
+    assert_eq!(bench.steps(), ["BACKING_UP ended"]);
+}
+
+#[test]
+fn of_several_that_begin_at_once_no_two_run_side_by_side() {
+    let bench = Bench::new();
+    let folder = tempdir().unwrap();
+    let lock = folder.path().join("lock");
+    let command = format!("mkdir {0} || exit 99; sleep 0.3; rmdir {0}", lock.display());
+    let runs: Vec<_> = (0..4).map(|_| bench.start(&["sh", "-c", &command])).collect();
+    let statuses: Vec<_> = runs.into_iter().map(Run::status).collect();
+    assert!(statuses.iter().all(|status| matches!(status, Some(0 | 125))), "{statuses:?}");
+    assert!(statuses.contains(&Some(0)), "{statuses:?}");
+    assert_eq!(bench.state(), "READY");
+}
+
+#[test]
 fn a_run_that_is_at_work_is_left_alone() {
     let bench = Bench::new();
     let mut run = bench.start(&SLEEPER);
@@ -176,7 +238,7 @@ fn a_run_that_is_at_work_is_left_alone() {
     for options in [&[][..], &["--take-over"], &["--anyway"]] {
         let second = bench.run_command(options, &["echo", "ran"]);
         assert_eq!((second.status, &*second.stdout), (Some(125), ""), "{second:?}");
-        assert!(second.stderr.contains("that process is at work"), "{second:?}");
+        assert!(second.stderr.contains("that process, or its command, is at work"), "{second:?}");
     }
     for command in [&["recover"][..], &["announce", "ready", "--reason", "x", "--yes"]] {
         let ended = bench.run(&[command, &["--application", "shop"]].concat());

@@ -9,6 +9,7 @@ use backup_tracker::{BackupState, ErrorKind, PrimaryBackupTracker, PrimaryBuilde
 
 pub(super) use ready::{Ready, Why};
 pub(super) use runner::Runner;
+use uuid::Uuid;
 
 use super::reading::{Log, read_all, say, time};
 use crate::ledger::{Account, Lasting, Ledger, Step};
@@ -23,6 +24,8 @@ pub(super) struct LastWord {
     pub(super) application: String,
     pub(super) state: BackupState,
     pub(super) since: Option<Step>,
+    /// The step that began the operation that runs.
+    pub(super) running: Option<Step>,
 }
 
 impl LastWord {
@@ -42,12 +45,23 @@ impl LastWord {
             application: application.to_owned(),
             state: account.map_or(BackupState::Starting, Account::state),
             since: account.and_then(Account::since).cloned(),
+            running: account.and_then(Account::running).cloned(),
         })
     }
 
-    /// The run that the application's state goes back to, if it was a run.
+    /// The run that began what runs, if it was a run.
     pub(super) fn runner(&self) -> Option<Runner> {
-        self.since.as_ref().and_then(|step| Runner::of(&step.headers))
+        self.running.as_ref().and_then(|step| Runner::of(&step.headers))
+    }
+
+    /// Whether this process said it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.since.as_ref().and_then(|step| Runner::of(&step.headers)) == Some(Runner::this())
+    }
+
+    /// Whether the operation that runs is the one that this event began.
+    pub(super) fn runs(&self, event: Uuid) -> bool {
+        self.running.as_ref().is_some_and(|step| step.transition.id == event)
     }
 
     /// In words, for people.

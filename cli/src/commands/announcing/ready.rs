@@ -63,16 +63,12 @@ impl Ready<'_> {
             Ok(last) => last,
             Err(error) => return Ok(say::failed(&error)),
         };
-        if last.state.is_operation() && last.runner().and_then(|runner| runner.is_alive()) == Some(true) {
-            say::error(format_args!(
-                "{}, and that process is at work; nothing was announced: wait for it, or end it",
-                last.describe()
-            ));
-            return Ok(Exit::Failure);
+        if let Some(exit) = at_work(&last) {
+            return Ok(exit);
         }
         let announced = last.state != BackupState::Ready;
         if announced {
-            if let Some(exit) = consent(&last, &log, why).await? {
+            if let Some(exit) = self.consent(&last, &log, why).await? {
                 return Ok(exit);
             }
             if let Err(error) = self.send(&last, &log, why).await {
@@ -95,6 +91,25 @@ impl Ready<'_> {
             writeln!(out, "{}; nothing to do", last.describe())?;
         }
         Ok(Exit::Success)
+    }
+
+    /// Asks, and looks once more then: what was true when the question was put may be so no longer.
+    async fn consent(&self, last: &LastWord, log: &Log<'_>, why: &Why<'_>) -> io::Result<Option<Exit>> {
+        if matches!(why, Why::Recovery | Why::Operator { yes: true, .. }) {
+            return Ok(None);
+        }
+        if let Some(exit) = ask(last, log).await? {
+            return Ok(Some(exit));
+        }
+        let now = match LastWord::of(log, &last.application, self.timeout).await {
+            Ok(now) => now,
+            Err(error) => return Ok(Some(say::failed(&error))),
+        };
+        if now.since != last.since {
+            say::error(format_args!("{} meanwhile; nothing was announced", now.describe()));
+            return Ok(Some(Exit::Failure));
+        }
+        Ok(at_work(&now))
     }
 
     async fn send(&self, last: &LastWord, log: &Log<'_>, why: &Why<'_>) -> Result<(), OpenError> {
@@ -127,9 +142,20 @@ fn before(last: &LastWord) -> String {
     }
 }
 
+/// What the program is to exit with where a run is at work.
+fn at_work(last: &LastWord) -> Option<Exit> {
+    if last.runner().and_then(|runner| runner.is_alive()) != Some(true) {
+        return None;
+    }
+    say::error(format_args!(
+        "{}, and that process, or its command, is at work; nothing was announced: wait for it, or end it",
+        last.describe()
+    ));
+    Some(Exit::Failure)
+}
+
 /// Asks an operator. Answers with what the program is to exit with, if that is a no.
-async fn consent(last: &LastWord, log: &Log<'_>, why: &Why<'_>) -> io::Result<Option<Exit>> {
-    let Why::Operator { yes: false, .. } = why else { return Ok(None) };
+async fn ask(last: &LastWord, log: &Log<'_>) -> io::Result<Option<Exit>> {
     say::note(format_args!("{}", last.describe()));
     say::note(format_args!(
         "READY will be announced on {log}: every secondary of {} resumes; a {} that runs after all is damaged",

@@ -9,7 +9,7 @@ use backup_tracker::Header;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Runner {
     host: String,
-    /// One boot of the machine, and one of its namespaces of process ids: in another one nothing can be known.
+    /// One boot of the machine, one of its namespaces of process ids, one user: in another one nothing can be known.
     space: String,
     pid: u32,
     /// When it started, in ticks since the boot: process ids are used again.
@@ -19,9 +19,11 @@ pub(in crate::commands) struct Runner {
 impl Runner {
     /// The header's name.
     pub(super) const HEADER: &'static str = "backup-tracker-runner";
+    /// The variable by which a command that outlives its run is found.
+    pub(in crate::commands) const VARIABLE: &'static str = "BACKUP_TRACKER_RUNNER";
 
     /// This process.
-    pub(super) fn this() -> Self {
+    pub(in crate::commands) fn this() -> Self {
         let pid = std::process::id();
         Self {
             host: read("/proc/sys/kernel/hostname"),
@@ -44,11 +46,22 @@ impl Runner {
         })
     }
 
-    /// Whether it still runs; `None` where that cannot be seen from here: on another machine, after another boot, in another
-    /// container, or on a system without `/proc`.
+    /// Whether it still runs, or a command that it began does; `None` where that cannot be seen from here: on another machine,
+    /// after another boot, in another container, as another user, or on a system without `/proc`.
     pub(in crate::commands) fn is_alive(&self) -> Option<bool> {
         let known = !self.space.starts_with('-') && self.space == space() && self.started != "-";
-        known.then(|| started(self.pid).as_deref() == Some(&self.started))
+        known.then(|| started(self.pid).as_deref() == Some(&self.started) || self.has_orphans())
+    }
+
+    /// Whether a process has this one in its environment.
+    fn has_orphans(&self) -> bool {
+        let mark = format!("{}={self}\0", Self::VARIABLE);
+        let marked = |process: fs::DirEntry| {
+            // Those of others cannot be read, and are not what this user's run began.
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            environment.split_inclusive(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        };
+        fs::read_dir("/proc").is_ok_and(|processes| processes.filter_map(Result::ok).any(marked))
     }
 }
 
@@ -66,9 +79,9 @@ impl fmt::Display for Runner {
 
 fn space() -> String {
     let boot = read("/proc/sys/kernel/random/boot_id");
-    let namespace = fs::read_link("/proc/self/ns/pid").ok();
-    match namespace {
-        Some(namespace) if !boot.is_empty() => format!("{boot}/{}", namespace.display()),
+    let user = rustix::process::geteuid().as_raw();
+    match fs::read_link("/proc/self/ns/pid") {
+        Ok(namespace) if !boot.is_empty() => format!("{boot}/{}/{user}", namespace.display()),
         _ => "-".to_owned(),
     }
 }

@@ -1,41 +1,63 @@
 //! The command that is run, and the signals that are passed on to it.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::fs::{self, File};
+use std::future::poll_fn;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::task::Poll;
 
+use futures_util::FutureExt;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child as Process, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// The signals that ask a program to end. While this exists they do not end this one.
+/// The signals that are the command's business. While this exists they do not end this program.
 #[derive(Debug)]
-pub(super) struct Signals {
-    interrupt: Stream,
-    terminate: Stream,
-    hangup: Stream,
-}
+pub(super) struct Signals(Vec<(Signal, Stream)>);
 
 impl Signals {
+    /// SIGHUP only where it is not ignored, as `nohup` wants it.
     pub(super) fn catch() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let all = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2];
+        let caught = all.into_iter().filter(|caught| *caught != Signal::HUP || !is_ignored(Signal::HUP));
+        let stream = |caught: Signal| Ok((caught, signal(SignalKind::from_raw(caught.as_raw()))?));
+        caught.map(stream).collect::<io::Result<_>>().map(Self)
     }
 
     /// The next one. Cancel safe.
     pub(super) async fn next(&mut self) -> Signal {
-        tokio::select! {
-            Some(()) = self.interrupt.recv() => Signal::INT,
-            Some(()) = self.terminate.recv() => Signal::TERM,
-            Some(()) = self.hangup.recv() => Signal::HUP,
-            else => std::future::pending().await,
-        }
+        poll_fn(|context| {
+            for (signal, stream) in &mut self.0 {
+                if stream.poll_recv(context) == Poll::Ready(Some(())) {
+                    return Poll::Ready(*signal);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
+
+    /// One that came already and asks a program to end.
+    pub(super) fn came(&mut self) -> Option<Signal> {
+        let mut came = None;
+        while let Some(signal) = self.next().now_or_never() {
+            if !matches!(signal, Signal::USR1 | Signal::USR2) {
+                came = came.or(Some(signal));
+            }
+        }
+        came
+    }
+}
+
+/// Whether the program was started with this signal ignored (proc(5), `SigIgn`).
+fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
 /// What a shell reports for a program that this signal ends.
@@ -64,13 +86,13 @@ enum Group {
 }
 
 impl Child {
-    /// Starts it. Without a terminal it gets a process group of its own, so that a signal reaches whatever it has started. On a
+    /// Starts it. Without a controlling terminal it gets a process group of its own, so that a signal reaches whatever it has started. On a
     /// terminal it stays in the group that may read from there, which gets Ctrl-C from the terminal itself.
-    pub(super) fn spawn(command: &[OsString], environment: &[(&str, &str)]) -> io::Result<Self> {
+    pub(super) fn spawn(command: &[OsString], environment: [(&str, &str); 3]) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let group = if io::stdin().is_terminal() { Group::Terminal } else { Group::Own };
+        let group = if File::open("/dev/tty").is_ok() { Group::Terminal } else { Group::Own };
         let mut command = Command::new(program);
-        command.args(arguments).envs(environment.iter().copied());
+        command.args(arguments).envs(environment);
         if group == Group::Own {
             command.process_group(0);
         }
@@ -98,7 +120,7 @@ impl Child {
     fn pass_on(&self, signal: Signal) -> Result<(), Errno> {
         match (self.pid, self.group) {
             (Some(pid), Group::Own) => kill_process_group(pid, signal),
-            (Some(_), Group::Terminal) if signal == Signal::INT => Ok(()),
+            (Some(_), Group::Terminal) if matches!(signal, Signal::INT | Signal::QUIT) => Ok(()),
             (Some(pid), Group::Terminal) => kill_process(pid, signal),
             (None, _) => Ok(()),
         }
