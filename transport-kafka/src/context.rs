@@ -105,6 +105,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if let Some(code) = code_of(&error)
+            .map(|code| if is_refused_certificate(reason) { RDKafkaErrorCode::SSL } else { code })
             && kind_of(code) == ErrorKind::Denied
             && !(self.0.ignores_group && code == RDKafkaErrorCode::GroupAuthorizationFailed)
         {
@@ -116,3 +117,38 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// Whether a connection broke because the broker does not take this client's certificate, or misses it. With TLS 1.3 the client
+/// considers the handshake done by then, and librdkafka takes it for a broken connection like any other.
+fn is_refused_certificate(reason: &str) -> bool {
+    // bad, unsupported, revoked, expired or unknown certificate; unknown authority; access denied; certificate required.
+    const ALERTS: [u32; 8] = [42, 43, 44, 45, 46, 48, 49, 116];
+    let Some((_, alert)) = reason.split_once("SSL alert number ") else {
+        return false;
+    };
+    let digits = alert.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().is_ok_and(|number| ALERTS.contains(&number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_refused_certificate;
+
+    #[test]
+    fn only_alerts_about_a_certificate_are_refusals() {
+        let reason = |alert: &str| {
+            format!(
+                "ssl://127.0.0.1:9093/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL \
+                 alert number {alert} (after 2ms in state APIVERSION_QUERY)"
+            )
+        };
+        assert!(is_refused_certificate(&reason("42")));
+        assert!(is_refused_certificate(&reason("116")));
+        // Close notify, internal error, and no alert at all.
+        for other in
+            [reason("0"), reason("80"), reason("420"), "Disconnected (after 42ms in state UP)".to_owned()]
+        {
+            assert!(!is_refused_certificate(&other), "{other}");
+        }
+    }
+}

@@ -98,15 +98,22 @@
 //!   the ACLs allow it (`DescribeConfigs`) and no compression is set; until then, or without it, it is the broker that refuses.
 //! - [`Kafka::open_timeout`], [`KafkaSinkBuilder::send_timeout`] and [`KafkaSourceBuilder::request_timeout`] bound every wait; 10 s
 //!   each. `socket.timeout.ms` is set to 10 s, which is how long a connection that hangs goes unnoticed.
+//! - A source asks a broker for records ten times a second while there are none (`fetch.wait.max.ms`). A commit or a count of
+//!   what remains waits behind such a question; records do not.
 //! - A source has two threads of this crate and a sink one of `rdkafka`'s, besides librdkafka's own for each broker.
 //! - Features: `ssl`, `ssl-vendored`, `gssapi` and `zstd` are `rdkafka`'s.
 //!
 //! # Security
 //!
 //! Encryption and authentication are librdkafka properties (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …), set with
-//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in `Debug` nor in errors. A primary needs
-//! the ACLs `Write` and `Describe` on the topic (and `IdempotentWrite` on clusters before Kafka 2.8), a secondary `Read` and
-//! `Describe` on the topic and `Read` on the group, an observer `Read` and `Describe` on the topic alone. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied).
+//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in
+//! `Debug` nor in errors, and no secret among them is logged at any level.
+//!
+//! A primary needs the ACL `Write` on the topic (before Kafka 2.8 also `IdempotentWrite` on the cluster), a secondary `Read` on
+//! the topic and `Read` on the group, an observer `Read` on the topic alone; each includes `Describe`. Creating the topic needs
+//! `Create` on it. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied), comes before the time for opening is over, and
+//! says which permission is missing on what, or which property the broker does not accept, with the broker's own words. That
+//! holds for a certificate that either side refuses, too.
 //!
 //! # Native access
 //!

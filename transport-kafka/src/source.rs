@@ -26,6 +26,10 @@ const REMAINING: &str = "count what remains";
 /// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
 const BUFFER: usize = 64;
 
+/// How long opening waits for another event of librdkafka's. A poll without a wait takes one alone, be it a line for the log, and
+/// a refusal would come behind all of these.
+const EVENTS: Duration = Duration::from_millis(5);
+
 /// For how long a partition's end may be ahead of the reader, and nothing come, before it is looked at closely. That costs a new
 /// fetch.
 const SUSPICIOUS: Duration = Duration::from_millis(100);
@@ -240,7 +244,7 @@ fn open(
         deadline,
         created,
         // Nothing is assigned yet, so this yields no record; errors reach the context.
-        || drop(client.poll(Duration::ZERO)),
+        || while client.poll(EVENTS).is_some() {},
     )?;
     let count = found.len();
     // A new topic's leaders, and a new group's coordinator, may need a moment. Opening has its time for that.

@@ -13,7 +13,7 @@ const PLAINTEXT: &str = "PLAINTEXT";
 const CONTROLLER: &str = "CONTROLLER";
 
 /// A broker that is small and starts fast, and forgets nothing that a test wants to see.
-const PROPERTIES: [(&str, &str); 17] = [
+const PROPERTIES: [(&str, &str); 19] = [
     ("process.roles", "broker,controller"),
     ("controller.listener.names", CONTROLLER),
     ("inter.broker.listener.name", PLAINTEXT),
@@ -23,6 +23,10 @@ const PROPERTIES: [(&str, &str); 17] = [
     ("transaction.state.log.num.partitions", "3"),
     ("share.coordinator.state.topic.num.partitions", "1"),
     ("group.initial.rebalance.delay.ms", "0"),
+    // A broker that was killed and comes back is refused until its former life has expired, and in a cluster the others wait as
+    // long until they take over; but a busy machine must not make a living one expire.
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "300"),
     ("controller.quorum.election.timeout.ms", "500"),
     ("controller.quorum.fetch.timeout.ms", "2000"),
     ("num.network.threads", "2"),
@@ -115,10 +119,6 @@ impl KafkaBuilder {
     }
 
     fn properties(&self, node: &Node, listeners: &[Listener], data: &str) -> String {
-        // A broker that was killed and comes back is refused until its former life has expired. In a cluster, that is also how
-        // long the others wait until they take over, and a busy machine must not make them do so for nothing.
-        let (session, heartbeat) =
-            if node.controllers.len() == 1 { ("1500", "200") } else { ("3000", "300") };
         let replicas = node.controllers.len().to_string();
         let voters = node.controllers.iter().enumerate();
         let voters = voters.map(|(index, port)| format!("{}@127.0.0.1:{port}", index + 1));
@@ -133,8 +133,6 @@ impl KafkaBuilder {
             ("advertised.listeners", join(clients().collect())),
             ("listener.security.protocol.map", join(all().map(Listener::mapping).collect())),
             ("log.dirs", data.to_owned()),
-            ("broker.session.timeout.ms", session.to_owned()),
-            ("broker.heartbeat.interval.ms", heartbeat.to_owned()),
             ("default.replication.factor", replicas.clone()),
             ("offsets.topic.replication.factor", replicas.clone()),
             ("transaction.state.log.replication.factor", replicas.clone()),

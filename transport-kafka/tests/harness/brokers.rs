@@ -17,13 +17,13 @@ pub(crate) enum Brokers {
     /// One that runs already, for all cases. It is not ours to kill.
     Running(String),
     /// One for the cases that leave it alone, and some for the others.
-    Ours { shared: Kafka, killable: Arc<Killable> },
+    Ours { shared: Box<Kafka>, killable: Arc<Killable> },
 }
 
 impl Brokers {
     pub(crate) fn start() -> io::Result<Self> {
         let killable = Killable { free: Mutex::default(), permits: Arc::new(Semaphore::new(KILLABLE)) };
-        Ok(Self::Ours { shared: Kafka::start()?, killable: Arc::new(killable) })
+        Ok(Self::Ours { shared: Box::new(Kafka::start()?), killable: Arc::new(killable) })
     }
 }
 
@@ -39,11 +39,17 @@ impl Killable {
         let free = lock(&self.free).pop();
         let broker = match free {
             Some(broker) => broker,
-            None => tokio::task::spawn_blocking(Kafka::start).await.map_err(failed)?.map_err(failed)?,
+            None => tokio::task::spawn_blocking(start_killable).await.map_err(failed)?.map_err(failed)?,
         };
         let servers = broker.servers();
         Ok(Own { broker: Arc::new(Mutex::new(Some(broker))), servers, home: self, _permit: permit })
     }
+}
+
+/// One that is soon back: while its former life is taken to go on, a broker that restarts is refused.
+fn start_killable() -> io::Result<Kafka> {
+    let builder = Kafka::builder().property("broker.session.timeout.ms", "1500");
+    builder.property("broker.heartbeat.interval.ms", "200").start()
 }
 
 pub(crate) struct Own {

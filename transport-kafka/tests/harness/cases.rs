@@ -92,12 +92,13 @@ fn running() -> Option<String> {
 pub(crate) enum Broker {
     /// One that runs already.
     Running(String),
-    Ours(Server),
+    Ours(Box<Server>),
 }
 
 impl Broker {
     pub(crate) fn start() -> io::Result<Self> {
-        running().map_or_else(|| Server::start().map(Self::Ours), |servers| Ok(Self::Running(servers)))
+        let ours = || Server::start().map(|server| Self::Ours(Box::new(server)));
+        running().map_or_else(ours, |servers| Ok(Self::Running(servers)))
     }
 
     pub(crate) fn servers(&self) -> String {
