@@ -96,6 +96,9 @@ pub struct SecondaryStats {
     pub duplicate: u64,
     /// Steps before which something was missed (T5).
     pub gaps: u64,
+    /// Steps that stood in another partition than the step before them, so that the order of the two is not certain: the primary
+    /// spreads its steps, as Java's does on a topic of several partitions, or partitions were added.
+    pub partition_changes: u64,
     /// How many times the log was lost under the position (S12).
     pub losses: u64,
     /// Commits that the broker has confirmed.
