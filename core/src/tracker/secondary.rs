@@ -25,7 +25,7 @@ use crate::source::EventSource;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 
-/// A service that follows the state that a primary announces. (`SecondaryBackupTracker` in the Java module, too.)
+/// A service that follows the state that a primary announces. (`KafkaSecondaryBackupTracker` in the Java module.)
 ///
 /// It follows on a background task from the moment it is built, calls listeners, moves the gate, and moves its durable
 /// position only when the application is Ready (T2, T3). So a session that starts after a restart, whenever that was, either
