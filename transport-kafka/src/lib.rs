@@ -51,7 +51,10 @@
 //! when it is opened: when partitions are added, an application's place changes with the primary's next start, and a secondary
 //! that has not read the old partition to its end by then may see the newer events first. Wait for Ready before adding some.
 //!
-//! Java's primary spreads events by their random keys. Give a topic that it writes one partition.
+//! Java's primary spreads events by their random keys. Give a topic that it writes one partition. On a topic of several, a
+//! secondary that meets a step in another partition than the one before it warns once, and counts each
+//! ([`partition_changes`](backup_tracker::SecondaryStats::partition_changes)): it can only take them in the order in which they
+//! come. How Java services share a topic with ours is on a page of its own, `docs/coming-from-java.md` in the repository.
 //!
 //! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue or is too large,
 //! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better. When

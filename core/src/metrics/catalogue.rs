@@ -122,6 +122,8 @@ catalogue! {
         "Records without effect, by reason";
     GAPS: Counter, Count, SECONDARY, "gaps_total",
         "Transitions before which something was missed";
+    PARTITION_CHANGES: Counter, Count, SECONDARY, "partition_changes_total",
+        "Transitions that stood in another partition than the one before them, so that their order is not certain";
     LOSSES: Counter, Count, SECONDARY, "losses_total",
         "How many times the log was trimmed or recreated under the position";
     COMMITS: Counter, Count, SECONDARY, "commits_total",
@@ -217,6 +219,10 @@ impl Series {
 
     pub(crate) fn gaps(&self) -> Counter {
         self.counter(&GAPS, None)
+    }
+
+    pub(crate) fn partition_changes(&self) -> Counter {
+        self.counter(&PARTITION_CHANGES, None)
     }
 
     pub(crate) fn losses(&self) -> Counter {

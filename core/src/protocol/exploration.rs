@@ -145,6 +145,7 @@ impl World<'_> {
                     self.log
                 );
             }
+            Effect::PartitionChange { position, .. } => panic!("a log of one partition: {position}"),
             Effect::CountRemaining => {}
         }
     }

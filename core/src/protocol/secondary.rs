@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::applier::{Applied, Applier, Skip};
 use super::backlog::Backlog;
+use super::place::Place;
 use crate::event::Position;
 use crate::listener::Change;
 use crate::state::BackupState;
@@ -64,6 +65,8 @@ pub(crate) enum Effect {
     Skip { position: Position, reason: Skip },
     /// Log that steps are missing before this one.
     Gap { position: Position, known: BackupState, from: BackupState },
+    /// Count and warn that this step stands in another partition than the one before it, so that their order is not certain.
+    PartitionChange { position: Position, before: u32 },
     /// Ask the source what remains, and say [`Input::Remaining`].
     CountRemaining,
 }
@@ -81,6 +84,7 @@ pub(crate) struct View {
 pub(crate) struct Secondary {
     settings: Settings,
     applier: Applier,
+    place: Place,
     last: Option<BackupTransition>,
     backlog: Backlog,
     /// What the last view said.
@@ -95,6 +99,7 @@ impl Secondary {
         Self {
             settings,
             applier: if resumed { Applier::resumed(application) } else { Applier::new(application) },
+            place: Place::default(),
             last: None,
             backlog: Backlog::new(),
             synced: false,
@@ -163,6 +168,9 @@ impl Secondary {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if let Some(before) = self.place.moves_to(position) {
+            effects.push(Effect::PartitionChange { position, before });
+        }
         if let Some(known) = gap {
             effects.push(Effect::Gap { position, known, from: transition.from });
         }
@@ -187,6 +195,7 @@ impl Secondary {
 
     fn log_lost(&mut self, effects: &mut Vec<Effect>) {
         self.applier.lose();
+        self.place.lose();
         self.backlog.lose();
         self.synced = false;
         effects.extend([Effect::Publish(self.view()), Effect::CountRemaining]);

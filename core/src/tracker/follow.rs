@@ -175,6 +175,7 @@ impl<S: EventSource> Follower<S> {
                     self.counters.gaps.add_one();
                     warn!(%position, %known, %from, "steps are missing before this one; following its target");
                 }
+                Effect::PartitionChange { position, before } => self.partition_change(position, before),
                 Effect::CountRemaining => {
                     let remaining = self.ask(Ask::Remaining).await?;
                     debug!(remaining, "counted what the log holds");
@@ -233,6 +234,23 @@ impl<S: EventSource> Follower<S> {
             info!("out of trouble");
             self.waits = self.retry.waits();
         }
+    }
+
+    /// Once is enough: where the primary spreads its steps, most of them follow one of another partition.
+    fn partition_change(&self, position: Position, before: u32) {
+        let counter = &self.counters.partition_changes;
+        counter.add_one();
+        if counter.read() > 1 {
+            debug!(%position, before, "this step, too, stands in another partition than the one before it");
+            return;
+        }
+        warn!(
+            %position,
+            before,
+            "this step stands in another partition than the one before it, so that their order is not certain: the primary \
+             spreads its steps, as Java's does, or partitions were added; give the topic one partition, or write it with a \
+             primary of this library"
+        );
     }
 
     fn skip(&self, position: Position, reason: Skip) {

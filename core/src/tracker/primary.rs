@@ -29,7 +29,7 @@ use crate::transition::BackupTransition;
 use crate::wire::WireFormat;
 
 /// The service that orchestrates backups and restores, and is the authority on the state of its application. (T7;
-/// `PrimaryBackupTracker` in the Java module, too.)
+/// `KafkaPrimaryBackupTracker` in the Java module.)
 ///
 /// It announces first and changes its own state after: a call returns `Ok` only when the announcement is durable. An
 /// announcement that fails for a transient reason is tried again, as the [`RetryPolicy`] says, with the same id. When it is

@@ -25,7 +25,7 @@ use crate::source::EventSource;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 
-/// A service that follows the state that a primary announces. (`SecondaryBackupTracker` in the Java module, too.)
+/// A service that follows the state that a primary announces. (`KafkaSecondaryBackupTracker` in the Java module.)
 ///
 /// It follows on a background task from the moment it is built, calls listeners, moves the gate, and moves its durable
 /// position only when the application is Ready (T2, T3). So a session that starts after a restart, whenever that was, either
@@ -96,6 +96,9 @@ pub struct SecondaryStats {
     pub duplicate: u64,
     /// Steps before which something was missed (T5).
     pub gaps: u64,
+    /// Steps that stood in another partition than the step before them, so that the order of the two is not certain: the primary
+    /// spreads its steps, as Java's does on a topic of several partitions, or partitions were added.
+    pub partition_changes: u64,
     /// How many times the log was lost under the position (S12).
     pub losses: u64,
     /// Commits that the broker has confirmed.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DecodeError, Decoded, Fields, state};
+use super::{DecodeError, Decoded, Fields, state, timestamp};
 use crate::transition::BackupTransition;
 
 /// Written as a definite-length map in this order; `id` is a byte string of 16.
@@ -36,7 +36,7 @@ pub(super) fn encode(transition: &BackupTransition) -> Bytes {
     let map = Map {
         id: transition.id,
         application: &transition.application,
-        timestamp: transition.timestamp_millis,
+        timestamp: timestamp(transition),
         from: transition.from.as_str(),
         to: transition.to.as_str(),
     };

@@ -1,10 +1,14 @@
 //! The two JSON formats, told apart by their fields.
 
+mod escape;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::{DecodeError, Decoded, Fields, application, state};
+use escape::LikeJackson;
+
+use super::{DecodeError, Decoded, Fields, application, state, timestamp};
 use crate::state::{BackupState, UnknownState};
 use crate::transition::BackupTransition;
 
@@ -58,7 +62,7 @@ pub(super) fn encode_backup(transition: &BackupTransition) -> Bytes {
     write(&Backup {
         id: transition.id,
         application: &transition.application,
-        timestamp: transition.timestamp_millis,
+        timestamp: timestamp(transition),
         from: transition.from.as_str(),
         to: transition.to.as_str(),
     })
@@ -71,7 +75,7 @@ pub(super) fn encode_action(transition: &BackupTransition) -> Bytes {
         application: &transition.application,
         // The end carries the action of the beginning, or the Java reader refuses it.
         action: action_of(to).or_else(|| action_of(from)),
-        timestamp: transition.timestamp_millis,
+        timestamp: timestamp(transition),
         from: action_state(from),
         to: action_state(to),
     })
@@ -79,7 +83,10 @@ pub(super) fn encode_action(transition: &BackupTransition) -> Bytes {
 
 #[expect(clippy::expect_used, reason = "a struct of numbers and strings always serialises")]
 fn write(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("a struct of numbers and strings").into()
+    let mut payload = Vec::with_capacity(192);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut payload, LikeJackson);
+    value.serialize(&mut serializer).expect("a struct of numbers and strings");
+    payload.into()
 }
 
 const fn action_of(state: BackupState) -> Option<&'static str> {

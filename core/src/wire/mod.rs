@@ -9,6 +9,9 @@
 //! A reader tells them apart by the first byte, and the two JSON formats by their fields. Readers of every transport take
 //! all three. The two JSON formats must not share a topic when Java services read it: a Java reader stops for good at a
 //! field that it does not know.
+//!
+//! The bytes are those of Java's serialiser, Jackson with its defaults, also in escapes. The package's folder `wire-vectors` has
+//! records in every format with what they mean, for readers and writers in other languages.
 
 mod cbor;
 mod json;
@@ -101,7 +104,8 @@ pub enum DecodeError {
     Timestamp,
 }
 
-/// Writes a transition as an event: key, header `content-type`, payload.
+/// Writes a transition as an event: key, header `content-type`, payload. A timestamp beyond
+/// [`BackupTransition::MAX_TIMESTAMP_MILLIS`] is written as that.
 #[must_use]
 pub fn encode(transition: &BackupTransition, format: WireFormat) -> Event {
     let payload = match format {
@@ -111,6 +115,11 @@ pub fn encode(transition: &BackupTransition, format: WireFormat) -> Event {
     };
     Event::new(transition.id, transition.application.clone(), payload)
         .header("content-type", Bytes::from_static(format.content_type().as_bytes()))
+}
+
+/// The field can be set to anything; what is beyond the formats would be refused by every reader.
+fn timestamp(transition: &BackupTransition) -> u64 {
+    transition.timestamp_millis.min(BackupTransition::MAX_TIMESTAMP_MILLIS)
 }
 
 /// Reads a record in any of the formats. Unknown fields and headers are ignored, and the record's key is not looked at:

@@ -1,12 +1,12 @@
 //! What the scenario is made of: a source that is held back, a listener that panics, and one role's series.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use backup_tracker::wire::encode;
 use backup_tracker::{
-    BackupState, BackupTransition, BoxError, Change, Error, ErrorKind, EventSource, Listener, Record, Result,
-    WireFormat, WorkGate,
+    BackupState, BackupTransition, BoxError, Change, Error, ErrorKind, EventSource, Listener, Position,
+    Record, Result, WireFormat, WorkGate,
 };
 use backup_tracker_memory::{MemoryLog, MemorySource};
 use uuid::Uuid;
@@ -16,17 +16,25 @@ use BackupState::BackingUp;
 use crate::recorder::{Emitted, series};
 use crate::support::within;
 
-/// Returns records only while the gate is open, and fails commits as told.
+/// Returns records only while the gate is open, as if they stood in a partition, and fails commits as told.
 pub(crate) struct Held {
     pub(crate) inner: MemorySource,
     pub(crate) gate: WorkGate,
+    pub(crate) partition: Arc<AtomicU32>,
     pub(crate) commit_failures: Arc<AtomicUsize>,
 }
 
 impl EventSource for Held {
     async fn next(&mut self) -> Result<Option<Record>> {
         self.gate.opened().await;
-        self.inner.next().await
+        let mut next = self.inner.next().await?;
+        if let Some(record) = &mut next
+            && let Position::Offset(offset) = record.position
+        {
+            let partition = self.partition.load(Ordering::SeqCst);
+            record.position = Position::Partition { partition, offset };
+        }
+        Ok(next)
     }
 
     async fn commit(&mut self) -> Result<()> {

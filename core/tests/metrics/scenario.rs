@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backup_tracker::{
@@ -24,6 +24,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     let log = MemoryLog::new("backups").unwrap();
     let held = WorkGate::new();
     let commit_failures = Arc::new(AtomicUsize::new(0));
+    let partition = Arc::new(AtomicU32::new(0));
 
     let single_attempts = RetryPolicy::new().first(Duration::from_secs(3600)).give_up_after(Duration::ZERO);
     let builder = PrimaryBackupTracker::builder("shop", log.sink());
@@ -41,6 +42,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     let source = Held {
         inner: log.source("search").unwrap(),
         gate: held.clone(),
+        partition: partition.clone(),
         commit_failures: commit_failures.clone(),
     };
     let millisecond = Duration::from_millis(1);
@@ -114,7 +116,9 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
         metrics.durations("restore", &[took(&begun, &ended)]).await;
     }
 
-    // A restore of 90 s by another primary, one that comes twice, and steps that do not fit.
+    // A restore of 90 s by another primary, in another partition, one that comes twice, and steps that do not fit.
+    second.show("partition_changes_total", 0.0).await;
+    partition.store(1, Ordering::SeqCst);
     append(&log, "shop", 10, 100, Ready, Restoring);
     append(&log, "shop", 11, 190, Restoring, Ready);
     append(&log, "shop", 11, 190, Restoring, Ready);
@@ -131,6 +135,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     second.in_state(Starting).await;
     second.runs_since("restore", None).await;
     second.show("gaps_total", 2.0).await;
+    second.show("partition_changes_total", 1.0).await;
     for (state, applied) in [("STARTING", 1.0), ("READY", 4.0), ("BACKING_UP", 2.0), ("RESTORING", 3.0)] {
         second.show_with("transitions_applied_total", ("state", state), applied).await;
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
 use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
-use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
+use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use backup_tracker_kafka::rdkafka::message::Message;
 use backup_tracker_kafka::rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSource};
@@ -25,6 +26,7 @@ cases! {
     a_missing_topic_is_not_created_where_the_broker_would,
     a_group_with_members_that_subscribe_is_refused_with_advice,
     an_offset_that_another_program_sets_is_a_position,
+    a_group_goes_from_a_subscriber_to_us_and_back,
     an_observer_brings_no_group_into_being,
 }
 
@@ -233,11 +235,52 @@ async fn an_offset_that_another_program_sets_is_a_position(shared: Arc<Shared>) 
     let tool: BaseConsumer = topic.client.clone().set("group.id", &group).create().unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&topic.name, 0, Offset::Offset(3)).unwrap();
-    tool.commit(&list, backup_tracker_kafka::rdkafka::consumer::CommitMode::Sync).unwrap();
+    tool.commit(&list, CommitMode::Sync).unwrap();
     drop(tool);
     let mut source = topic.source("search").await;
     assert!(source.resumed());
     assert_eq!(text(&next(&mut source).await), "3");
+}
+
+/// Services in Java subscribe, and commit what they have read at Ready.
+async fn a_group_goes_from_a_subscriber_to_us_and_back(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    for number in 0..3 {
+        send(&mut sink, "app", &number.to_string()).await;
+    }
+    let subscriber = || {
+        let mut config = topic.client.clone();
+        config.set("group.id", format!("{}-search", topic.name)).set("auto.offset.reset", "earliest");
+        let member: BaseConsumer = config.set("enable.auto.commit", "false").create().unwrap();
+        member.subscribe(&[&topic.name]).unwrap();
+        member
+    };
+    let read_one = |member: &BaseConsumer| {
+        let record = std::iter::repeat_with(|| member.poll(Duration::from_millis(50))).flatten().next();
+        let record = record.unwrap().unwrap().detach();
+        String::from_utf8(record.payload().unwrap().to_vec()).unwrap()
+    };
+
+    let member = subscriber();
+    assert_eq!(read_one(&member), "0");
+    let mut read = TopicPartitionList::new();
+    read.add_partition_offset(&topic.name, 0, Offset::Offset(1)).unwrap();
+    member.commit(&read, CommitMode::Sync).unwrap();
+
+    // Beside it nobody else can keep a position.
+    let mut beside = topic.source("search").await;
+    let error = soon(beside.commit()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    drop((beside, member));
+
+    let mut source = topic.source("search").await;
+    assert!(source.resumed());
+    assert_eq!(texts(&mut source, 1).await, ["1"]);
+    soon(source.commit()).await.unwrap();
+    soon(source.close()).await.unwrap();
+
+    assert_eq!(read_one(&subscriber()), "2");
 }
 
 async fn an_observer_brings_no_group_into_being(shared: Arc<Shared>) {

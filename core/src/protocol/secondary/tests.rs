@@ -18,6 +18,8 @@ fn settings() -> Settings {
 
 struct Session {
     machine: Secondary,
+    /// Of a log that has several.
+    partition: Option<u32>,
     offset: u64,
     now: Duration,
 }
@@ -26,12 +28,15 @@ impl Session {
     fn new(settings: Settings, resumed: bool, remaining: u64) -> Self {
         let mut machine = Secondary::new("app".into(), settings, resumed);
         machine.handle(Input::Remaining(remaining));
-        Self { machine, offset: 0, now: Duration::ZERO }
+        Self { machine, partition: None, offset: 0, now: Duration::ZERO }
     }
 
     fn decoded(&mut self, decoded: Result<Decoded, DecodeError>) -> Vec<String> {
         self.offset += 1;
-        let position = Position::Offset(self.offset);
+        let offset = self.offset;
+        let position = self
+            .partition
+            .map_or(Position::Offset(offset), |partition| Position::Partition { partition, offset });
         let effects = self.machine.handle(Input::Record { position, decoded, now: self.now });
         effects.iter().map(brief).collect()
     }
@@ -72,6 +77,7 @@ fn brief(effect: &Effect) -> String {
             Skip::Duplicate(_) => "skip duplicate".into(),
         },
         Effect::Gap { known, from, .. } => format!("gap {known} {from}"),
+        Effect::PartitionChange { before, .. } => format!("not in {before}"),
         Effect::CountRemaining => "count".into(),
     }
 }
@@ -267,4 +273,31 @@ fn s12_after_a_loss_nothing_is_certain_and_an_operation_goes_on() {
             [&format!("gap {after} READY"), "commit", "publish READY, open", "notify READY, replay, missed"]
         );
     }
+}
+
+#[test]
+fn a_step_in_another_partition_than_the_one_before_it_is_told_and_applied_all_the_same() {
+    let mut session = Session::new(settings(), true, 0);
+    let mut in_partition = |partition, application, from, to| {
+        session.partition = Some(partition);
+        session.step(application, from, to)
+    };
+    assert_eq!(in_partition(2, "app", Ready, BackingUp), ["publish BACKING_UP", "notify BACKING_UP"]);
+    assert_eq!(
+        in_partition(0, "app", BackingUp, Ready),
+        ["not in 2", "commit", "publish READY, open", "notify READY"]
+    );
+    assert_eq!(in_partition(0, "app", Ready, Ready), ["commit", "publish READY, open", "notify READY"]);
+    // Where others stand is their affair, and so is what has no effect.
+    assert_eq!(in_partition(1, "other", Ready, BackingUp), ["skip foreign"]);
+    assert_eq!(in_partition(1, "app", Restoring, BackingUp), ["skip RESTORING to BACKING_UP"]);
+    assert_eq!(in_partition(0, "app", Ready, Restoring), ["publish RESTORING", "notify RESTORING"]);
+    assert_eq!(
+        in_partition(1, "app", Restoring, Ready),
+        ["not in 0", "commit", "publish READY, open", "notify READY"]
+    );
+    // Of what stood in a log that is gone, nothing follows for the new one.
+    session.machine.handle(Input::Lost);
+    session.partition = Some(2);
+    assert!(!session.step("app", Ready, BackingUp).iter().any(|effect| effect.starts_with("not in")));
 }
