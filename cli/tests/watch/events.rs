@@ -97,6 +97,18 @@ fn the_present_state_comes_first_and_then_every_transition_also_to_a_late_client
 }
 
 #[test]
+fn a_silent_connection_is_kept_alive_by_comments() {
+    let bench = Bench::new();
+    let (mut program, url) = start(&bench);
+    let mut client = Client::connect(&url, None);
+    client.state("STARTING");
+    let mut line = String::new();
+    client.0.read_line(&mut line).unwrap();
+    assert_eq!(line, ": nothing new\n");
+    program.terminate();
+}
+
+#[test]
 fn a_client_that_returns_gets_what_it_missed_or_hears_that_it_is_lost() {
     let bench = Bench::new();
     let (mut program, url) = start(&bench);

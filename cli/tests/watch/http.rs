@@ -164,6 +164,9 @@ fn a_failure_for_good_is_said_to_the_probes_until_the_hook_has_ended_and_then_en
     assert_eq!(json(&format!("{url}/livez"))["live"], false);
     assert!(json(&format!("{url}/livez"))["reason"].as_str().unwrap().contains("denied"));
     becomes(&url, 503, "failed");
+    let health = program.event("health");
+    assert_eq!(health["status"], "failed");
+    assert!(health["error"].as_str().unwrap().contains("denied"));
     std::fs::write(folder.path().join("go"), "").unwrap();
     assert_eq!(program.ended().code(), Some(1));
     program.stderr.with("error: ");

@@ -42,9 +42,14 @@ pub(super) async fn follow(
     let telling =
         async { tokio::join!(say_if_syncing_takes_long(&tracker), tell_health(&tracker, &reports)) };
     let ended = tokio::select! {
+        biased;
         ended = tracker.closed() => ended,
         ((), ()) = telling => tracker.closed().await,
     };
+    if let Err(error) = &ended {
+        let _nobody_prints =
+            reports.send(Report::Health { status: HealthStatus::Failed, error: Some(error.to_string()) });
+    }
     ended.map_err(OpenError::from)
 }
 
@@ -99,11 +104,15 @@ async fn say_if_syncing_takes_long(tracker: &SecondaryBackupTracker) {
     drop(patiently(tracker.synced(), "the log to be read to its end").await);
 }
 
+/// Tells trouble, and when it is over.
 async fn tell_health(tracker: &SecondaryBackupTracker, reports: &mpsc::UnboundedSender<Report>) {
     let mut told = HealthStatus::Healthy;
-    while !matches!(told, HealthStatus::Failed | HealthStatus::Closed) {
+    loop {
         let health: Health = tracker.health_is(|health| status_of(health) != told).await;
         told = status_of(&health);
+        if matches!(told, HealthStatus::Failed | HealthStatus::Closed) {
+            return;
+        }
         let error = health.error().map(ToString::to_string);
         let _nobody_prints = reports.send(Report::Health { status: told, error });
     }
