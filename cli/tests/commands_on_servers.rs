@@ -217,6 +217,55 @@ fn an_end_that_cannot_be_announced_is_loud_and_never_a_success(mut server: Serve
     }
 }
 
+fn watching_outlasts_a_restart_and_leaves_nothing_behind(mut server: Server) {
+    server.announce(&[("shop", 1000, Starting, Ready), ("shop", 2000, Ready, BackingUp)]);
+    let hook = "echo hook for $BACKUP_TRACKER_STATE; test $BACKUP_TRACKER_STATE = BACKING_UP";
+    let watch = ["watch", "--application", "shop", "--exec", hook, "--on-exec-failure", "exit"];
+    let mut watching = Running::start(&mut server.command(&watch));
+    watching.hears("following shop without a group");
+    watching.hears("hook for BACKING_UP");
+    server.kill();
+    watching.hears("trying again");
+    server.restart();
+    watching.hears("the broker answers again");
+    server.announce(&[("shop", 3000, BackingUp, Ready)]);
+    let ended = watching.ends();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let steps: Vec<_> = ended.stdout.lines().map(|line| line[..52].to_owned()).collect();
+    assert_eq!(
+        steps,
+        [
+            "1970-01-01T00:00:02Z      READY      -> BACKING_UP  ",
+            "1970-01-01T00:00:03Z      BACKING_UP -> READY       "
+        ]
+    );
+    server.has_nothing_left_behind();
+}
+
+fn watching_as_a_group_resumes_at_ready(server: Server) {
+    server.announce(&[
+        ("shop", 1000, Starting, Ready),
+        ("shop", 2000, Ready, BackingUp),
+        ("shop", 3000, BackingUp, Ready),
+    ]);
+    let hook = "test $BACKUP_TRACKER_TIMESTAMP_MILLIS != ";
+    let watch = |until: &str| {
+        let hook = format!("{hook}{until}");
+        let watch = ["watch", "--application", "shop", "--group", "watcher", "--exec", &hook];
+        let mut command = server.command(&watch);
+        command.args(["--on-exec-failure", "exit", "--commit", "before-exec", "--create-topic"]);
+        command.args(["--create-topic-replicas", "1"].iter().filter(|_| matches!(server, Server::Nats(_))));
+        let ended = Ended::of(&mut command);
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        ended.stdout.lines().count()
+    };
+    assert_eq!(watch("3000"), 3);
+    server.announce(&[("shop", 4000, Ready, Restoring)]);
+    assert_eq!(watch("4000"), 1);
+    // It runs, and comes once more.
+    assert_eq!(watch("4000"), 1);
+}
+
 type Test = fn(Server);
 
 fn trials(
@@ -224,11 +273,16 @@ fn trials(
     missing: Option<Missing>,
     start: fn() -> io::Result<Server>,
 ) -> impl Iterator<Item = Trial> {
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 7] = [
         ("what_is_there_is_read", what_is_there_is_read),
         ("waiting_outlasts_a_restart", waiting_outlasts_a_restart),
         ("waiting_begins_before_the_server_is_there", waiting_begins_before_the_server_is_there),
         ("an_end_is_announced_when_the_server_is_back", an_end_is_announced_when_the_server_is_back),
+        (
+            "watching_outlasts_a_restart_and_leaves_nothing_behind",
+            watching_outlasts_a_restart_and_leaves_nothing_behind,
+        ),
+        ("watching_as_a_group_resumes_at_ready", watching_as_a_group_resumes_at_ready),
         (
             "an_end_that_cannot_be_announced_is_loud_and_never_a_success",
             an_end_that_cannot_be_announced_is_loud_and_never_a_success,

@@ -9,6 +9,7 @@ mod recover;
 mod run;
 mod status;
 mod wait;
+mod watch;
 
 use std::io::{self, Write};
 
@@ -26,12 +27,13 @@ pub(crate) enum Command {
     Run(Box<run::Arguments>),
     Status(Box<status::Arguments>),
     Wait(Box<wait::Arguments>),
+    Watch(Box<watch::Arguments>),
 }
 
 impl Command {
     /// Whether Ctrl-C is the command's own business, and does not simply end the program.
     pub(crate) const fn catches_signals(&self) -> bool {
-        matches!(self, Self::Run(_))
+        matches!(self, Self::Run(_) | Self::Watch(_))
     }
 
     /// Carries out the command. An error is one of writing to `out`; all else is the command's own business, and in its
@@ -45,6 +47,7 @@ impl Command {
             Self::Run(arguments) => run::run(&arguments).await,
             Self::Status(arguments) => status::run(&arguments, out).await,
             Self::Wait(arguments) => wait::run(&arguments, out).await,
+            Self::Watch(arguments) => watch::run(*arguments, out).await,
         }
     }
 }

@@ -19,6 +19,10 @@ pub(in crate::commands) fn note(what: fmt::Arguments<'_>) {
     say("note", what);
 }
 
+pub(in crate::commands) fn warning(what: fmt::Arguments<'_>) {
+    say("warning", what);
+}
+
 pub(in crate::commands) fn error(what: fmt::Arguments<'_>) {
     say("error", what);
 }
@@ -53,7 +57,7 @@ impl Notices {
         match progress {
             Progress::Record | Progress::Counted => self.fine(),
             Progress::Lost(error) => {
-                say("warning", format_args!("{error}; reading from the earliest record that there is"));
+                warning(format_args!("{error}; reading from the earliest record that there is"));
             }
             Progress::Trouble(error) => self.troubled(error),
         }
@@ -62,7 +66,7 @@ impl Notices {
     pub(in crate::commands) fn troubled(&mut self, error: &Error) {
         let trouble = error.to_string();
         if self.trouble.as_ref() != Some(&trouble) {
-            say("warning", format_args!("{trouble}; trying again"));
+            warning(format_args!("{trouble}; trying again"));
             self.trouble = Some(trouble);
         }
     }

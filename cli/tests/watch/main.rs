@@ -1,0 +1,12 @@
+//! `backup-tracker watch` against a mock cluster.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bench;
+mod ending;
+mod events;
+mod hooks;
+mod http;
+mod misuse;
+mod printing;
