@@ -15,6 +15,7 @@ use crate::admin;
 use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder};
 use crate::context::Context;
+use crate::error::KafkaErrors;
 use crate::items::{Awaited, Item, Shared};
 use crate::poller::Poller;
 use crate::positions::{self, Client, as_ours};
@@ -25,6 +26,9 @@ const REMAINING: &str = "count what remains";
 
 /// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
 const BUFFER: usize = 64;
+
+/// How long one question at opening may take before it is looked for a refusal in the background.
+const SLICE: Duration = Duration::from_millis(500);
 
 /// How long opening waits for another event of librdkafka's. A poll without a wait takes one alone, be it a line for the log, and
 /// a refusal would come behind all of these.
@@ -236,16 +240,9 @@ fn open(
     let context = if observes { Context::for_observer() } else { Context::default() };
     let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
     let topic = &*place.topic;
-    let found = admin::partitions(
-        client.client(),
-        &context,
-        place,
-        OPEN,
-        deadline,
-        created,
-        // Nothing is assigned yet, so this yields no record; errors reach the context.
-        || while client.poll(EVENTS).is_some() {},
-    )?;
+    // Nothing is assigned yet, so this yields no record; errors reach the context.
+    let serve = || while client.poll(EVENTS).is_some() {};
+    let found = admin::partitions(client.client(), &context, place, OPEN, deadline, created, serve)?;
     let count = found.len();
     // A new topic's leaders, and a new group's coordinator, may need a moment. Opening has its time for that.
     let patiently = |ask: &dyn Fn(Duration) -> KafkaResult<Vec<i64>>| {
@@ -254,7 +251,17 @@ fn open(
     let stored = if observes {
         vec![None; count]
     } else {
-        deadline.patiently(|left| as_ours(place, OPEN, positions::stored(&client, topic, count, left)))?
+        // In slices: librdkafka waits for the group's coordinator, and that the broker keeps it from this client shows in the
+        // background alone.
+        deadline.patiently(|left| {
+            positions::stored(&client, topic, count, left.min(SLICE)).map_err(|cause| {
+                serve();
+                match context.denied() {
+                    Some(refusal) => place.refused(OPEN, &refusal),
+                    None => place.kafka(OPEN, cause),
+                }
+            })
+        })?
     };
     // The position first: it is never behind an end that is asked for later.
     let low = patiently(&|left| positions::low(&client, topic, count, left))?;

@@ -42,6 +42,22 @@ async fn a_refused_group_is_denied_at_opening() {
 }
 
 #[tokio::test]
+async fn a_refused_search_for_the_groups_coordinator_is_denied_before_the_time_is_over() {
+    let cluster = cluster(1);
+    for _ in 0..5 {
+        cluster.mock.request_errors(
+            RDKafkaApiKey::FindCoordinator,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 50],
+        );
+        let begin = std::time::Instant::now();
+        let error = soon(cluster.kafka().source("search").open()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        assert!(error.message().contains("`Read` on the group `search`"), "{error}");
+        assert!(begin.elapsed() < Duration::from_secs(8));
+    }
+}
+
+#[tokio::test]
 async fn a_refused_producer_is_denied_at_opening() {
     let cluster = cluster(1);
     cluster.mock.request_errors(
