@@ -8,7 +8,7 @@
 //! | 1 | it is not; the output says why |
 //! | 2 | the program was called in a way that it does not understand, or is configured wrongly; standard error names the option |
 //! | 124 | `wait`: the time is over |
-//! | 125 | `run`: the beginning was not announced, and the command was not run |
+//! | 125 | `run`: the command was not run, and nobody is paused |
 //! | 126, 127 | `run`: the command could not be executed, was not found |
 //! | the command's | `run`; 128 and the signal's number where a signal ended it |
 //! | 130 | it was interrupted (Ctrl-C) |

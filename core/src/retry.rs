@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
 
 /// Exponential back-off: the first wait, the longest wait, and for how long to go on altogether.
 ///
@@ -21,10 +22,10 @@ impl RetryPolicy {
     pub const DEFAULT_FIRST: Duration = Duration::from_millis(100);
     /// The longest wait unless set: 5 s.
     pub const DEFAULT_LONGEST: Duration = Duration::from_secs(5);
-    /// The sum of waits of a primary's announcement unless set: 30 s.
+    /// For how long a primary's announcement is tried unless set: 30 s.
     pub const DEFAULT_TOTAL: Duration = Duration::from_secs(30);
 
-    /// Waits that add up to at most [`DEFAULT_TOTAL`](Self::DEFAULT_TOTAL).
+    /// Gives up after [`DEFAULT_TOTAL`](Self::DEFAULT_TOTAL).
     #[must_use]
     pub const fn new() -> Self {
         Self { first: Self::DEFAULT_FIRST, longest: Self::DEFAULT_LONGEST, total: Some(Self::DEFAULT_TOTAL) }
@@ -44,8 +45,9 @@ impl RetryPolicy {
         self
     }
 
-    /// Gives up when the waits would add up to more than this; the time that the attempts themselves take does not count.
-    /// Zero means a single attempt.
+    /// Gives up when the next attempt would begin later than this after the first one. An attempt that is under way by then
+    /// is not cut off, because its outcome would be unknown: altogether it may take as much longer as the transport lets
+    /// one attempt take. Zero means a single attempt.
     #[must_use]
     pub const fn give_up_after(mut self, total: Duration) -> Self {
         self.total = Some(total);
@@ -68,7 +70,7 @@ impl RetryPolicy {
             .with_jitter()
             .without_max_times()
             .build();
-        Waits { waits, left: self.total }
+        Waits { waits, total: self.total, waited: Duration::ZERO, since: Instant::now() }
     }
 }
 
@@ -82,7 +84,9 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub struct Waits {
     waits: backon::ExponentialBackoff,
-    left: Option<Duration>,
+    total: Option<Duration>,
+    waited: Duration,
+    since: Instant,
 }
 
 impl Iterator for Waits {
@@ -90,9 +94,12 @@ impl Iterator for Waits {
 
     fn next(&mut self) -> Option<Duration> {
         let wait = self.waits.next()?;
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(wait)?;
+        // Attempts that hang count, too; and waits that nobody waits for.
+        let begins_after = self.waited.max(self.since.elapsed()) + wait;
+        if self.total.is_some_and(|total| begins_after > total) {
+            return None;
         }
+        self.waited += wait;
         Some(wait)
     }
 }
@@ -100,6 +107,21 @@ impl Iterator for Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_hang_count() {
+        let mut waits = RetryPolicy::new().give_up_after(Duration::from_secs(30)).waits();
+        let begin = Instant::now();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let Some(wait) = waits.next() else { break };
+            tokio::time::sleep(wait).await;
+        }
+        assert_eq!(attempts, 3);
+        assert!(begin.elapsed() < Duration::from_secs(40));
+    }
 
     #[test]
     fn waits_grow_to_the_longest_and_end_with_the_total() {
