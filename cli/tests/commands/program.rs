@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The program with these arguments, and with nothing of the environment.
@@ -76,6 +77,11 @@ impl Running {
                 return;
             }
         }
+    }
+
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// The program's standard input, if it is a pipe.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Run;
 use super::ending::Owed;
-use super::signals::Signals;
+use super::signals::{Signals, name};
 use crate::commands::announcing::LastWord;
 use crate::commands::reading::{patience, say, time};
 use crate::options::OpenError;
@@ -29,7 +29,7 @@ pub(super) enum NotBegun {
     Unseen(OpenError),
     #[error("{0}")]
     Busy(String),
-    #[error("{0:?}")]
+    #[error("{}", name(*.0))]
     Signal(Signal),
 }
 
@@ -128,7 +128,8 @@ impl Run<'_> {
                         return Begin::Owes(Owed::WayBack, NotBegun::Signal(signal));
                     }
                     say::note(format_args!(
-                        "{signal:?}: ending as soon as it is known whether the beginning is announced; once more to give up"
+                        "{}: ending as soon as it is known whether the beginning is announced; once more to give up",
+                        name(signal)
                     ));
                 }
             }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::Run;
-use super::signals::Signals;
+use super::signals::{Signals, name};
 use crate::commands::announcing::LastWord;
 use crate::commands::reading::{say, time};
 use crate::options::OpenError;
@@ -60,7 +60,7 @@ impl Run<'_> {
         owed: Owed,
         signals: &mut Signals,
     ) -> Ended {
-        let (name, limit) = (say::plain(self.name), self.arguments.end_timeout);
+        let (application, limit) = (say::plain(self.name), self.arguments.end_timeout);
         let (state, what) = (owed.state(), owed.what());
         let deadline = Instant::now() + limit;
         // They were for the command.
@@ -69,7 +69,7 @@ impl Run<'_> {
         if told {
             let limit = time::brief(limit);
             say::error(format_args!(
-                "the beginning may be in the log: {name} {state}; taking it back, for up to {limit}"
+                "the beginning may be in the log: {application} {state}; taking it back, for up to {limit}"
             ));
         }
         loop {
@@ -77,14 +77,14 @@ impl Run<'_> {
                 biased;
                 attempt = timeout_at(deadline, self.announce_end(primary, owed)) => attempt,
                 signal = signals.ending() => {
-                    say::note(format_args!("{signal:?}: giving up"));
+                    say::note(format_args!("{}: giving up", name(signal)));
                     break;
                 }
             };
             match attempt {
                 Ok(Ok(ended)) => {
                     if told {
-                        say::note(format_args!("{what} is announced: {name} is not paused any more"));
+                        say::note(format_args!("{what} is announced: {application} is not paused any more"));
                     }
                     return ended;
                 }
@@ -93,7 +93,7 @@ impl Run<'_> {
                     told = true;
                     let limit = time::brief(limit);
                     say::error(format_args!(
-                        "{what} could not be announced yet: {error}; {name} {state}; trying for {limit}"
+                        "{what} could not be announced yet: {error}; {application} {state}; trying for {limit}"
                     ));
                 }
                 Ok(Err(_as_before)) => {}
@@ -102,7 +102,7 @@ impl Run<'_> {
             sleep(AGAIN).await;
         }
         say::error(format_args!(
-            "{what} was not announced: {name} {state} until `backup-tracker recover --application {name}`"
+            "{what} was not announced: {application} {state} until `backup-tracker recover --application {application}`"
         ));
         Ended::Not
     }

@@ -85,6 +85,11 @@ impl Drop for Signals {
     }
 }
 
+/// As people know it.
+pub(super) fn name(signal: Signal) -> &'static str {
+    signal_hook::low_level::signal_name(signal.as_raw()).unwrap_or("a signal")
+}
+
 fn asks_to_end(signal: Signal) -> bool {
     !matches!(signal, Signal::USR1 | Signal::USR2)
 }

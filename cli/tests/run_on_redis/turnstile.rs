@@ -1,0 +1,129 @@
+//! A proxy in front of a server, which misbehaves from the moment on at which an announcement comes through.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is in every request that appends, and in no other.
+const APPENDS: &[u8] = b"'XADD'";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Passes,
+    /// Passes on what is connected, and closes new connections at once.
+    Refuses,
+    /// Passes on what is connected, and leaves new connections without an answer.
+    Hangs,
+    /// Passes on what clients write, and nothing that the server answers; new connections are left without an answer.
+    LosesAnswers,
+}
+
+/// It lasts as long as the test's process.
+#[derive(Clone, Debug)]
+pub(crate) struct Turnstile {
+    pub(crate) address: SocketAddr,
+    rule: Arc<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    mode: Mode,
+    after_an_announcement: Mode,
+    announced: bool,
+    /// How many new connections are left without an answer.
+    hanging: usize,
+}
+
+impl Turnstile {
+    pub(crate) fn before(server: SocketAddr, mode: Mode, after_an_announcement: Mode) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let state = State { mode, after_an_announcement, announced: false, hanging: 0 };
+        let rule = Arc::new(Rule { state: Mutex::new(state), changed: Condvar::new() });
+        let turnstile = Self { address, rule: rule.clone() };
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let rule = rule.clone();
+                thread::spawn(move || rule.serve(&client, server));
+            }
+        });
+        Ok(turnstile)
+    }
+
+    /// Behaves from now on.
+    pub(crate) fn opens(&self) {
+        self.rule.change(|state| (state.mode, state.after_an_announcement) = (Mode::Passes, Mode::Passes));
+    }
+
+    /// Waits until an announcement has come.
+    pub(crate) fn announced(&self) {
+        self.rule.wait_until(|state| state.announced);
+    }
+
+    /// Waits until a connection is left without an answer.
+    pub(crate) fn hangs(&self) {
+        self.rule.wait_until(|state| state.hanging > 0);
+    }
+}
+
+impl Rule {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, is: impl Fn(&State) -> bool) {
+        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, |state| !is(state));
+        assert!(is(&waited.unwrap_or_else(PoisonError::into_inner).0));
+    }
+
+    /// A connection that breaks is the client's business.
+    fn serve(&self, client: &TcpStream, server: SocketAddr) -> Option<()> {
+        self.change(|state| state.hanging += 1);
+        let hangs = |state: &mut State| matches!(state.mode, Mode::Hangs | Mode::LosesAnswers);
+        let mut state = self.changed.wait_while(self.state(), hangs).unwrap_or_else(PoisonError::into_inner);
+        state.hanging -= 1;
+        if state.mode == Mode::Refuses {
+            return None;
+        }
+        drop(state);
+        let server = TcpStream::connect(server).ok()?;
+        thread::scope(|scope| {
+            scope.spawn(|| self.pump(client, &server, true));
+            self.pump(&server, client, false);
+        });
+        Some(())
+    }
+
+    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, toward_server: bool) {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            let bytes = &buffer[..length];
+            if toward_server && bytes.windows(APPENDS.len()).any(|window| window == APPENDS) {
+                self.change(|state| (state.mode, state.announced) = (state.after_an_announcement, true));
+            }
+            if !toward_server && self.state().mode == Mode::LosesAnswers {
+                continue;
+            }
+            if to.write_all(bytes).is_err() {
+                break;
+            }
+        }
+        // Either may be closed already.
+        let _closed = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+}
