@@ -4,9 +4,12 @@
 
 mod bench;
 mod history;
+mod process;
 mod program;
 mod ready;
 mod recordings;
 mod run;
+mod signals;
+mod started;
 mod status;
 mod wait;

@@ -29,6 +29,7 @@ impl Ended {
     }
 
     /// The text that was written, with runs of spaces as one, of a run that ended well.
+    #[allow(dead_code, reason = "each test program uses a part")]
     pub(crate) fn lines(&self) -> Vec<String> {
         assert_eq!(self.status, Some(0), "{self:?}");
         self.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
@@ -76,6 +77,16 @@ impl Running {
             if line.contains(words) {
                 return;
             }
+        }
+    }
+
+    /// Waits until standard error says this, a question without an end of line.
+    #[allow(dead_code, reason = "each test program uses a part")]
+    pub(crate) fn asks(&mut self, question: &str) {
+        while !self.heard.ends_with(question) {
+            let mut byte = [0];
+            self.stderr.read_exact(&mut byte).unwrap();
+            self.heard.push(char::from(byte[0]));
         }
     }
 

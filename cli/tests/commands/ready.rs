@@ -5,12 +5,12 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use backup_tracker::BackupState::{BackingUp, Ready, Starting};
+use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
 use crate::bench::{Bench, TEN, nowhere};
-use crate::program::{Ended, program};
+use crate::program::{Ended, Running, program};
 
 const REASON: &str = "the host burnt down";
 
@@ -79,7 +79,7 @@ fn without_a_terminal_it_wants_a_yes() {
 }
 
 /// Both ends of a terminal.
-fn terminal() -> (File, OwnedFd) {
+pub(crate) fn terminal() -> (File, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -103,4 +103,22 @@ fn on_a_terminal_it_asks_and_only_a_yes_is_one() {
         assert_eq!(ended.stderr.contains("Announce READY? [y/N]"), !answer.is_empty(), "{ended:?}");
         assert_eq!(bench.state(), state, "{ended:?}");
     }
+}
+
+#[test]
+fn what_has_changed_while_it_asked_is_no_more_what_the_answer_was_about() {
+    let mut bench = Bench::new();
+    bench.step("shop", TEN, Ready, BackingUp);
+    let (mut ours, theirs) = terminal();
+    let arguments = ["announce", "ready", "--application", "shop", "--reason", REASON];
+    let mut asking = Running::start(bench.command(&arguments).stdin(theirs));
+    asking.asks("Announce READY? [y/N] ");
+    bench.step("shop", TEN, BackingUp, Ready);
+    bench.step("shop", TEN, Ready, Restoring);
+    ours.write_all(b"y\n").unwrap();
+    let ended = asking.ends();
+    assert_eq!((ended.status, &*ended.stdout), (Some(1), ""), "{ended:?}");
+    assert!(ended.stderr.contains("shop is RESTORING since 2025-07-11T10:00:00Z"), "{ended:?}");
+    assert!(ended.stderr.contains("meanwhile; nothing was announced"), "{ended:?}");
+    assert_eq!(bench.state(), "RESTORING");
 }

@@ -1,20 +1,17 @@
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use tempfile::tempdir;
 
 use crate::bench::{Bench, TEN, nowhere};
+use crate::process::kill;
 use crate::program::{Ended, checked, program};
+use crate::started::{Run, SLEEPER};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A command that says that it runs, and its process id, and then sleeps.
-const SLEEPER: [&str; 3] = ["sh", "-c", "echo $$; exec sleep 1000"];
 
 impl Bench {
     /// What was announced of `shop`, as the log holds it.
@@ -33,65 +30,6 @@ impl Bench {
     fn run_command(&self, options: &[&str], command: &[&str]) -> Ended {
         self.run(&[&["run", "--application", "shop"], options, &["--"], command].concat())
     }
-
-    fn start(&self, command: &[&str]) -> Run {
-        let run = self.command(&[&["run", "--application", "shop", "--"], command].concat());
-        // Neither the terminal nor the signal settings of whoever runs the tests are the program's.
-        let mut program = Command::new("setsid");
-        program.env_clear().args(["env", "--default-signal"]).arg(run.get_program()).args(run.get_args());
-        // What a killed `run` leaves behind must not hold on to our own standard error.
-        let process = program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = process.spawn().unwrap();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        Run { process, out }
-    }
-}
-
-/// A `run` that goes on, until this is dropped.
-struct Run {
-    process: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Run {
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "the command is over");
-        line.trim().to_owned()
-    }
-
-    /// The process id that the command says.
-    fn pid(&mut self) -> Pid {
-        Pid::from_raw(self.line().parse().unwrap()).unwrap()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
-    }
-
-    fn status(mut self) -> Option<i32> {
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn gone(pid: Pid) {
-    let end = Instant::now() + PATIENCE;
-    while test_kill_process(pid).is_ok() {
-        assert!(Instant::now() < end, "{pid:?} still runs");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn kill(pid: Pid) {
-    kill_process(pid, Signal::KILL).unwrap();
-    gone(pid);
 }
 
 #[test]
@@ -119,36 +57,6 @@ fn everybody_is_paused_while_it_runs() {
     kill(pid);
     assert_eq!(run.status(), Some(137));
     assert_eq!(bench.state(), "READY");
-}
-
-#[test]
-fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
-    let bench = Bench::new();
-    for (signal, status) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::USR1, 138)] {
-        let mut run = bench.start(&SLEEPER);
-        let command = run.pid();
-        run.signal(signal);
-        assert_eq!(run.status(), Some(status), "{signal:?}");
-        gone(command);
-    }
-    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
-        let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
-        let grandchild = run.pid();
-        run.signal(signal);
-        assert_eq!(run.status(), Some(status), "{signal:?}");
-        gone(grandchild);
-        assert_eq!(bench.state(), "READY");
-    }
-    let mut run = bench.start(&[
-        "sh",
-        "-c",
-        "trap 'echo heard; exit 9' TERM; echo up; while true; do sleep 0.01; done",
-    ]);
-    assert_eq!(run.line(), "up");
-    run.signal(Signal::TERM);
-    assert_eq!(run.line(), "heard");
-    assert_eq!(run.status(), Some(9));
-    assert_eq!(bench.steps(), ["BACKING_UP ended"; 6]);
 }
 
 #[test]
@@ -209,7 +117,7 @@ fn what_somebody_else_has_begun_meanwhile_is_not_ended() {
 #[test]
 fn a_success_after_which_somebody_else_had_taken_over_is_none() {
     let mut bench = Bench::new();
-    let mut run = bench.start(&["sh", "-c", "trap 'exit 0' TERM; echo $$; while true; do sleep 0.01; done"]);
+    let mut run = bench.start(&["sh", "-c", "trap 'kill $!; exit 0' TERM; sleep 1000 & echo $$; wait"]);
     let command = run.pid();
     bench.step("shop", TEN, BackingUp, Ready);
     kill_process(command, Signal::TERM).unwrap();

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use program::{Ended, Running, checked, program};
-use turnstile::{Mode, Turnstile};
+use turnstile::{ANNOUNCES, Mode, REGISTERS, Turnstile};
 
 /// How long an attempt that is under way is waited for (`run --help`), and some more for a machine that is busy.
 const ATTEMPT: Duration = Duration::from_secs(11 + 9);
@@ -31,9 +31,13 @@ struct Bench {
 
 impl Bench {
     fn new(mode: Mode, after_an_announcement: Mode) -> Self {
+        Self::behind(mode, ANNOUNCES, after_an_announcement)
+    }
+
+    fn behind(mode: Mode, request: &'static str, after: Mode) -> Self {
         let redis = Redis::start().unwrap();
         let address = redis.url().strip_prefix("redis://").unwrap().trim_end_matches('/').parse().unwrap();
-        let turnstile = Turnstile::before(address, mode, after_an_announcement).unwrap();
+        let turnstile = Turnstile::before(address, mode, request, after).unwrap();
         Self { redis, turnstile }
     }
 
@@ -70,8 +74,12 @@ impl Bench {
     /// As somebody else, past the turnstile.
     fn announce(&self, steps: &[(BackupState, BackupState)]) {
         Runtime::new().unwrap().block_on(async {
-            let mut sink =
-                backup_tracker_redis::Redis::new(self.redis.url(), "backups").sink().open().await.unwrap();
+            let mut sink = backup_tracker_redis::Redis::new(self.redis.url(), "backups")
+                .create_stream()
+                .sink()
+                .open()
+                .await
+                .unwrap();
             for &(from, to) in steps {
                 let transition = BackupTransition::new(Uuid::new_v4(), "shop", 1000, from, to);
                 sink.send(&encode(&transition, WireFormat::Cbor)).await.unwrap();
@@ -124,7 +132,7 @@ fn what_somebody_else_began_is_not_ended_behind_a_beginning_that_could_not_be_se
 fn a_signal_while_the_log_is_looked_at_ends_what_was_begun() {
     let bench = Bench::new(Mode::Passes, Mode::Hangs);
     let run = bench.start(&[]);
-    bench.turnstile.announced();
+    bench.turnstile.request_came();
     bench.turnstile.hangs();
     run.signal(Signal::TERM);
     bench.turnstile.opens();
@@ -133,7 +141,7 @@ fn a_signal_while_the_log_is_looked_at_ends_what_was_begun() {
 }
 
 fn a_beginning_that_may_be_in_the_log_is_taken_back() {
-    let bench = Bench::new(Mode::Passes, Mode::LosesAnswers);
+    let bench = Bench::new(Mode::Passes, Mode::HoldsAnswers);
     let begin = Instant::now();
     let mut run = bench.start(&["--timeout", "1s"]);
     run.hears("the beginning could not be announced");
@@ -147,7 +155,7 @@ fn a_beginning_that_may_be_in_the_log_is_taken_back() {
 }
 
 fn a_beginning_that_cannot_be_taken_back_is_loud_and_status_1() {
-    let bench = Bench::new(Mode::Passes, Mode::LosesAnswers);
+    let bench = Bench::new(Mode::Passes, Mode::HoldsAnswers);
     let ended = bench.start(&["--timeout", "1s", "--end-timeout", "1s"]).ends();
     report(&ended, 1, false, false);
     let loud = "shop MAY STAY PAUSED until `backup-tracker recover --application shop`";
@@ -158,9 +166,9 @@ fn a_beginning_that_cannot_be_taken_back_is_loud_and_status_1() {
 }
 
 fn two_signals_do_not_wait_for_an_announcement_that_hangs() {
-    let bench = Bench::new(Mode::Passes, Mode::LosesAnswers);
+    let bench = Bench::new(Mode::Passes, Mode::HoldsAnswers);
     let mut run = bench.start(&[]);
-    bench.turnstile.announced();
+    bench.turnstile.request_came();
     run.signal(Signal::TERM);
     run.hears("ending as soon as it is known whether the beginning is announced");
     run.signal(Signal::TERM);
@@ -190,6 +198,19 @@ fn a_broker_that_comes_in_time_is_waited_for() {
     assert_eq!(bench.outcomes(), ["ended"]);
 }
 
+fn of_two_that_take_over_at_once_the_second_leaves_the_first_alone() {
+    let bench = Bench::behind(Mode::Passes, REGISTERS, Mode::HoldsAnswers);
+    bench.announce(&[(Ready, Restoring)]);
+    let run = bench.start(&["--take-over"]);
+    bench.turnstile.request_came();
+    bench.announce(&[(Restoring, Ready), (Ready, BackingUp)]);
+    bench.turnstile.opens();
+    let ended = run.ends();
+    report(&ended, 125, false, false);
+    assert!(ended.stderr.contains("shop is BACKING_UP since 1970-01-01T00:00:01Z"), "{ended:?}");
+    assert_eq!(bench.outcomes(), ["ended", "running"]);
+}
+
 fn main() {
     let missing = Redis::find().err();
     let trial = |name: &str, test: fn()| {
@@ -215,6 +236,7 @@ fn main() {
         two_signals_do_not_wait_for_an_announcement_that_hangs,
         a_broker_that_never_answers_takes_no_longer_than_the_limit,
         a_broker_that_comes_in_time_is_waited_for,
+        of_two_that_take_over_at_once_the_second_leaves_the_first_alone,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

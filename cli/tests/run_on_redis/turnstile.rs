@@ -1,4 +1,4 @@
-//! A proxy in front of a server, which misbehaves from the moment on at which an announcement comes through.
+//! A proxy in front of a server, which misbehaves from the moment on at which a certain request comes through.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is in every request that appends, and in no other.
-const APPENDS: &[u8] = b"'XADD'";
+/// What is in every request that announces something, and in no other.
+pub(crate) const ANNOUNCES: &str = "'XADD'";
+/// What is in the first request of whoever is about to announce something.
+pub(crate) const REGISTERS: &str = "'ready' or 'missing'";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -18,8 +20,8 @@ pub(crate) enum Mode {
     Refuses,
     /// Passes on what is connected, and leaves new connections without an answer.
     Hangs,
-    /// Passes on what clients write, and nothing that the server answers; new connections are left without an answer.
-    LosesAnswers,
+    /// Passes on what clients write, and keeps what the server answers; new connections are left without an answer.
+    HoldsAnswers,
 }
 
 /// It lasts as long as the test's process.
@@ -38,17 +40,24 @@ struct Rule {
 #[derive(Debug)]
 struct State {
     mode: Mode,
-    after_an_announcement: Mode,
-    announced: bool,
+    request: &'static str,
+    /// The mode from the next such request on.
+    after: Mode,
+    came: bool,
     /// How many new connections are left without an answer.
     hanging: usize,
 }
 
 impl Turnstile {
-    pub(crate) fn before(server: SocketAddr, mode: Mode, after_an_announcement: Mode) -> io::Result<Self> {
+    pub(crate) fn before(
+        server: SocketAddr,
+        mode: Mode,
+        request: &'static str,
+        after: Mode,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let state = State { mode, after_an_announcement, announced: false, hanging: 0 };
+        let state = State { mode, request, after, came: false, hanging: 0 };
         let rule = Arc::new(Rule { state: Mutex::new(state), changed: Condvar::new() });
         let turnstile = Self { address, rule: rule.clone() };
         thread::spawn(move || {
@@ -62,12 +71,12 @@ impl Turnstile {
 
     /// Behaves from now on.
     pub(crate) fn opens(&self) {
-        self.rule.change(|state| (state.mode, state.after_an_announcement) = (Mode::Passes, Mode::Passes));
+        self.rule.change(|state| (state.mode, state.after) = (Mode::Passes, Mode::Passes));
     }
 
-    /// Waits until an announcement has come.
-    pub(crate) fn announced(&self) {
-        self.rule.wait_until(|state| state.announced);
+    /// Waits until the request has come.
+    pub(crate) fn request_came(&self) {
+        self.rule.wait_until(|state| state.came);
     }
 
     /// Waits until a connection is left without an answer.
@@ -94,7 +103,7 @@ impl Rule {
     /// A connection that breaks is the client's business.
     fn serve(&self, client: &TcpStream, server: SocketAddr) -> Option<()> {
         self.change(|state| state.hanging += 1);
-        let hangs = |state: &mut State| matches!(state.mode, Mode::Hangs | Mode::LosesAnswers);
+        let hangs = |state: &mut State| matches!(state.mode, Mode::Hangs | Mode::HoldsAnswers);
         let mut state = self.changed.wait_while(self.state(), hangs).unwrap_or_else(PoisonError::into_inner);
         state.hanging -= 1;
         if state.mode == Mode::Refuses {
@@ -109,15 +118,24 @@ impl Rule {
         Some(())
     }
 
+    fn look_at(&self, bytes: &[u8]) {
+        self.change(|state| {
+            let request = state.request.as_bytes();
+            if bytes.windows(request.len()).any(|window| window == request) {
+                (state.mode, state.came) = (state.after, true);
+            }
+        });
+    }
+
     fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, toward_server: bool) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..length];
-            if toward_server && bytes.windows(APPENDS.len()).any(|window| window == APPENDS) {
-                self.change(|state| (state.mode, state.announced) = (state.after_an_announcement, true));
-            }
-            if !toward_server && self.state().mode == Mode::LosesAnswers {
-                continue;
+            if toward_server {
+                self.look_at(bytes);
+            } else {
+                let holds = |state: &mut State| state.mode == Mode::HoldsAnswers;
+                drop(self.changed.wait_while(self.state(), holds));
             }
             if to.write_all(bytes).is_err() {
                 break;
