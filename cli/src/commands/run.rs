@@ -14,6 +14,7 @@ use backup_tracker::{BackupState, ErrorKind};
 use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use self::beginning::{Begin, NotBegun};
 use self::child::{Child, code_of};
@@ -133,20 +134,22 @@ impl Run<'_> {
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(cause) => return self.not_begun(&cause, BackupState::Ready, signals).await,
+            Err(cause) => return self.not_begun(&cause, None, signals).await,
         };
         let primary = &prepared.primary;
         let (exit, owed) = match self.begin(&prepared, signals).await {
             Begin::Runs(begin) => {
-                let outcome = self.command(self.operation(), signals).await;
+                let outcome = self.command(Some(begin), signals).await;
                 (self.ended(outcome), Some(Owed::End(begin)))
             }
             Begin::Owes(owed, cause) => {
-                let announced = matches!(owed, Owed::End(_));
-                let state = if announced { self.operation() } else { BackupState::Ready };
-                (self.not_begun(&cause, state, signals).await, Some(owed))
+                let begin = match owed {
+                    Owed::End(begin) => Some(begin),
+                    Owed::WayBack => None,
+                };
+                (self.not_begun(&cause, begin, signals).await, Some(owed))
             }
-            Begin::Not(cause) => (self.not_begun(&cause, BackupState::Ready, signals).await, None),
+            Begin::Not(cause) => (self.not_begun(&cause, None, signals).await, None),
         };
         self.begin_announced = matches!(owed, Some(Owed::End(_)));
         let ended = match owed {
@@ -174,10 +177,13 @@ impl Run<'_> {
         Log { backups: &self.arguments.backups, kafka: &self.arguments.kafka }
     }
 
-    async fn command(&self, state: BackupState, signals: &mut Signals) -> io::Result<ExitStatus> {
+    /// Runs it as the operation that this event began, if one was announced.
+    async fn command(&self, begin: Option<Uuid>, signals: &mut Signals) -> io::Result<ExitStatus> {
+        let state = begin.map_or(BackupState::Ready, |_| self.operation());
         let environment = [
             ("BACKUP_TRACKER_APPLICATION", self.name),
             ("BACKUP_TRACKER_STATE", state.as_str()),
+            ("BACKUP_TRACKER_ID", &begin.map(|begin| begin.to_string()).unwrap_or_default()),
             (Runner::VARIABLE, &Runner::this().to_string()),
         ];
         Child::spawn(&self.arguments.command, environment)?.ends(signals).await
@@ -199,8 +205,8 @@ impl Run<'_> {
         }
     }
 
-    /// Says why, and runs the command only if it is to be run anyway; `state` is what it finds in its environment then.
-    async fn not_begun(&mut self, cause: &NotBegun, state: BackupState, signals: &mut Signals) -> Exit {
+    /// Says why, and runs the command only if it is to be run anyway.
+    async fn not_begun(&mut self, cause: &NotBegun, begin: Option<Uuid>, signals: &mut Signals) -> Exit {
         match cause {
             NotBegun::Signal(signal) => return Exit::Command(code(*signal)),
             NotBegun::Open(OpenError::Options(error)) => return say::failed(&error.clone().into()),
@@ -209,10 +215,9 @@ impl Run<'_> {
             }
             NotBegun::Busy(_) => {}
             _ if self.arguments.anyway => {
-                let paused = state.is_operation();
-                let who = if paused { "" } else { ", WHILE NOBODY PAUSES" };
+                let who = if begin.is_some() { "" } else { ", WHILE NOBODY PAUSES" };
                 say::error(format_args!("{cause}; running the command anyway{who}"));
-                let outcome = self.command(state, signals).await;
+                let outcome = self.command(begin, signals).await;
                 return self.ended(outcome);
             }
             _ => {}

@@ -4,15 +4,17 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
 use backup_tracker_kafka::Kafka;
 use backup_tracker_kafka::rdkafka::mocking::MockCluster;
 use backup_tracker_kafka::rdkafka::producer::DefaultProducerContext;
+use rustix::process::Pid;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+
+use crate::process::ends;
 
 /// How long anything that must happen may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,17 +87,22 @@ impl Bench {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        self.program(&[&["watch", "--application", "shop"], arguments].concat())
+    }
+
+    /// Any command of the program, here.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backup-tracker"));
         command
-            .args(["watch", "--application", "shop", "--bootstrap-server", &self.mock.bootstrap_servers()])
+            .args(arguments)
+            .args(["--bootstrap-server", &self.mock.bootstrap_servers()])
             // The mock answers a fetch without records only after this time, whatever arrives meanwhile.
             .args([
                 "--kafka-property",
                 "fetch.wait.max.ms=10",
                 "--kafka-property",
                 "reconnect.backoff.max.ms=200",
-            ])
-            .args(arguments);
+            ]);
         command
     }
 }
@@ -108,7 +115,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
@@ -121,12 +128,12 @@ impl Program {
 
     /// How it ended, within the usual time.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let mut status = None;
-        eventually("the program's end", || {
-            status = self.child.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
+        // Once it has been waited for, its number may be somebody else's.
+        if let Some(status) = self.child.try_wait().unwrap() {
+            return status;
+        }
+        ends(Pid::from_child(&self.child));
+        self.child.wait().unwrap()
     }
 
     /// Ends it as a supervisor does.
@@ -169,26 +176,30 @@ pub(crate) fn send(signal: &str, to: &str) {
 /// What a program writes, line by line.
 pub(crate) struct Lines {
     lines: Receiver<String>,
-    reader: Option<JoinHandle<()>>,
 }
 
 impl Lines {
     fn of(source: impl Read + Send + 'static) -> Self {
         let (sender, lines) = channel();
-        let reader = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             for line in BufReader::new(source).lines() {
                 if line.map(|line| sender.send(line)).is_err() {
                     return;
                 }
             }
         });
-        Self { lines, reader: Some(reader) }
+        Self { lines }
     }
 
     pub(crate) fn next(&self) -> String {
-        match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => panic!("no line came"),
+        self.within(PATIENCE).expect("no line came")
+    }
+
+    /// The next line, if one comes within this time.
+    pub(crate) fn within(&self, limit: Duration) -> Option<String> {
+        match self.lines.recv_timeout(limit) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => panic!("the output ended"),
         }
     }
@@ -204,11 +215,16 @@ impl Lines {
     }
 
     /// Everything up to the end, of a program that has ended.
-    pub(crate) fn rest(&mut self) -> Vec<String> {
-        if let Some(reader) = self.reader.take() {
-            eventually("the end of the output", || reader.is_finished());
+    pub(crate) fn rest(&self) -> Vec<String> {
+        let end = Instant::now() + PATIENCE;
+        let mut rest = Vec::new();
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Timeout) => panic!("the output does not end after {rest:?}"),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+            }
         }
-        self.lines.try_iter().collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! `backup-tracker watch` against a mock cluster.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bench;
 mod ending;
@@ -10,3 +10,6 @@ mod hooks;
 mod http;
 mod misuse;
 mod printing;
+#[path = "../commands/process.rs"]
+mod process;
+mod sidecar;
