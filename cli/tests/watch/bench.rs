@@ -146,11 +146,16 @@ impl Program {
     /// Skips lines up to the one whose `event` is this.
     pub(crate) fn event(&self, event: &str) -> Value {
         loop {
-            let line: Value = serde_json::from_str(&self.stdout.next()).unwrap();
+            let line = self.json();
             if line["event"] == event {
                 return line;
             }
         }
+    }
+
+    /// The next line, an object.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout.next()).unwrap()
     }
 
     /// The base of the addresses of the HTTP server, of a program with `--json`.

@@ -8,8 +8,7 @@ use tempfile::TempDir;
 
 use crate::bench::{Bench, Program, eventually, lines_of, send};
 
-const WAITING_HOOK: &str =
-    "echo $BACKUP_TRACKER_STATE >> log; while [ ! -e go ]; do sleep 0.02; done; echo done >> log";
+const WAITING_HOOK: &str = "echo $BACKUP_TRACKER_STATE >> log; echo begun >&2; while [ ! -e go ]; do sleep 0.02; done; echo done >> log";
 
 /// In a process group of its own, as a shell starts a command.
 fn watch(bench: &Bench, folder: &TempDir, arguments: &[&str]) -> Program {
@@ -41,7 +40,7 @@ fn a_signal_lets_the_hook_that_runs_come_to_its_end_and_starts_no_other() {
         bench.announce(&[BackingUp, Ready]);
         program.event("transition");
         program.event("transition");
-        eventually("a hook that runs", || !log().is_empty());
+        program.stderr.with("begun");
         // To the whole group, as a terminal does.
         send(signal, &format!("-{}", program.child.id()));
         eventually("being unready", || {
@@ -67,7 +66,7 @@ fn a_second_signal_ends_the_hook_at_once() {
     let folder = TempDir::new().unwrap();
     let mut program = watch(&bench, &folder, &["--json"]);
     bench.announce(&[Ready]);
-    eventually("a hook that runs", || !lines_of(&folder.path().join("log")).is_empty());
+    program.stderr.with("begun");
     program.signal("INT");
     program.signal("TERM");
     // Signals of two kinds come in no order.

@@ -153,11 +153,12 @@ fn the_loss_of_the_broker_shows_in_the_state_and_leaves_the_probes_as_they_were(
 fn a_failure_for_good_is_said_to_the_probes_until_the_hook_has_ended_and_then_ends_it_with_1() {
     let bench = Bench::new();
     let folder = TempDir::new().unwrap();
-    let hook = format!("cd {}; touch begun; while [ ! -e go ]; do sleep 0.02; done", folder.path().display());
+    let hook =
+        format!("cd {}; echo begun >&2; while [ ! -e go ]; do sleep 0.02; done", folder.path().display());
     let (mut program, url) = start(&bench, &["--exec", &hook]);
     program.event("synced");
     bench.announce(&[Ready]);
-    eventually("a hook that runs", || folder.path().join("begun").exists());
+    program.stderr.with("begun");
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     bench.mock.request_errors(RDKafkaApiKey::Fetch, &[refused; 50]);
     eventually("a failure at /livez", || get(&format!("{url}/livez")).0 == 503);

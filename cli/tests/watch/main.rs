@@ -8,6 +8,7 @@ mod ending;
 mod events;
 mod hooks;
 mod http;
+mod limits;
 mod misuse;
 mod printing;
 #[path = "../commands/process.rs"]
