@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod demo;
+mod doctor;
 mod history;
 mod reading;
 mod status;
@@ -16,6 +17,7 @@ use crate::exit::Exit;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Arguments),
+    Doctor(Box<doctor::Arguments>),
     History(Box<history::Arguments>),
     Status(Box<status::Arguments>),
     Wait(Box<wait::Arguments>),
@@ -27,6 +29,7 @@ impl Command {
     pub(crate) async fn run(self, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
         match self {
             Self::Demo(arguments) => demo::run(&arguments, out).await,
+            Self::Doctor(arguments) => doctor::run(&arguments, out).await,
             Self::History(arguments) => history::run(&arguments, out).await,
             Self::Status(arguments) => status::run(&arguments, out).await,
             Self::Wait(arguments) => wait::run(&arguments, out).await,

@@ -125,6 +125,7 @@ mod url;
 mod words;
 
 pub use application::ApplicationOption;
+pub(crate) use blame::blame;
 /// The version of `clap` that the groups are for.
 pub use clap;
 pub use error::{OpenError, OptionsError, OptionsErrorKind};
