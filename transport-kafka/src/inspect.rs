@@ -72,7 +72,8 @@ pub struct Partition {
 pub struct GroupInspection {
     /// The group's offset in each partition; `None` where none is stored.
     pub offsets: Result<Vec<Option<GroupOffset>>>,
-    /// How many members have joined the group. There must be none.
+    /// How many members have joined the group. There must be none. An error for a group of Kafka's newer protocol
+    /// (`group.protocol=consumer`), whose members librdkafka does not tell.
     pub members: Result<usize>,
 }
 
@@ -171,10 +172,10 @@ fn ask(kafka: &Kafka, place: &Place, client: &Client, context: &Context) -> Seen
         Ok(metadata) => metadata,
         Err(error) => return Seen::nothing(place, &error),
     };
-    let brokers = metadata.brokers().iter().map(|broker| Broker {
-        id: broker.id(),
-        address: format!("{}:{}", broker.host(), broker.port()),
-    });
+    let brokers = metadata
+        .brokers()
+        .iter()
+        .map(|broker| Broker { id: broker.id(), address: format!("{}:{}", broker.host(), broker.port()) });
     let brokers = brokers.collect();
     let partitions = partitions(&metadata, place);
     let deadline = Deadline::after(kafka.open_timeout);
@@ -203,10 +204,7 @@ impl Seen {
 impl GroupInspection {
     /// What is said of the place's group, if it has one.
     fn unknown(place: &Place, error: &Error) -> Option<Self> {
-        place
-            .group
-            .is_some()
-            .then(|| Self { offsets: Err(error.clone()), members: Err(error.clone()) })
+        place.group.is_some().then(|| Self { offsets: Err(error.clone()), members: Err(error.clone()) })
     }
 }
 
@@ -261,18 +259,21 @@ fn bounds(client: &Client, place: &Place, count: usize, deadline: Deadline) -> R
 }
 
 fn group(client: &Client, place: &Place, count: usize, deadline: Deadline) -> GroupInspection {
-    let offsets = deadline.patiently(|left| {
-        as_ours(place, OPERATION, positions::stored(client, &place.topic, count, left))
-    });
+    let offsets = deadline
+        .patiently(|left| as_ours(place, OPERATION, positions::stored(client, &place.topic, count, left)));
     let offsets = offsets.map(|stored| {
-        let offset = |stored: positions::Stored| GroupOffset {
-            offset: stored.offset,
-            is_start: stored.is_start,
-        };
+        let offset =
+            |stored: positions::Stored| GroupOffset { offset: stored.offset, is_start: stored.is_start };
         stored.into_iter().map(|stored| stored.map(offset)).collect()
     });
     let found = client.fetch_group_list(place.group.as_deref(), deadline.left().max(PAUSE));
-    let members = as_ours(place, OPERATION, found)
-        .map(|found| found.groups().iter().map(|group| group.members().len()).sum());
+    let members = as_ours(place, OPERATION, found).and_then(|found| {
+        // Listed and dead at once is a group of Kafka's newer protocol, about whose members librdkafka's question tells nothing.
+        if found.groups().iter().any(|group| group.state() == "Dead") {
+            let message = "the group is one of the newer protocol (`group.protocol=consumer`), whose members do not show here";
+            return Err(place.error(ErrorKind::Internal, OPERATION, message));
+        }
+        Ok(found.groups().iter().map(|group| group.members().len()).sum())
+    });
     GroupInspection { offsets, members }
 }

@@ -149,9 +149,8 @@ impl Look {
         let mut settings = cmd("CONFIG");
         settings.arg("GET").arg(&["append*", "maxmemory*", "min-replicas-*", "timeout"]);
         let settings = self.ask(&settings).await.and_then(|answer| self.pairs(answer));
-        let settings = settings.map(|pairs| {
-            pairs.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
-        });
+        let settings = settings
+            .map(|pairs| pairs.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect());
         let clock = self.clock().await;
         let key = self.key().await;
         let (stream, groups) = match &key {

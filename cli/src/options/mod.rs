@@ -130,6 +130,7 @@ pub(crate) use blame::blame;
 pub use clap;
 pub use error::{OpenError, OptionsError, OptionsErrorKind};
 pub use kafka::KafkaOptions;
+pub(crate) use properties::librdkafka_features;
 pub use tracker::{BackupTrackerOptions, DEFAULT_REPLICAS, DEFAULT_TOPIC};
 pub use transport::Transport;
 pub use words::TransportName;

@@ -15,7 +15,10 @@ pub(super) fn judge(broker: SystemTime, asked: SystemTime, answered: SystemTime)
     let behind = asked.duration_since(broker).unwrap_or_default();
     let apart = ahead.max(behind);
     if apart <= TOLERANCE {
-        return Finding::ok("clock", format!("the broker's and this machine's are at most {} apart", time::brief(TOLERANCE)));
+        return Finding::ok(
+            "clock",
+            format!("the broker's and this machine's are at most {} apart", time::brief(TOLERANCE)),
+        );
     }
     let which = if ahead > behind { "ahead of" } else { "behind" };
     Finding::warning(

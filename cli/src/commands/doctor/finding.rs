@@ -58,9 +58,11 @@ impl Finding {
     pub(super) fn unreachable(error: &Error, identity: &str) -> Self {
         let next = match error.kind() {
             ErrorKind::Denied => format!("correct {identity}, or have the user allowed in"),
-            ErrorKind::Unavailable => "see whether the address is right, the server is up, and nothing on the way is in \
+            ErrorKind::Unavailable => {
+                "see whether the address is right, the server is up, and nothing on the way is in \
                                        between; -v shows what the client tries"
-                .to_owned(),
+                    .to_owned()
+            }
             _ => "mend what is named; -v shows what the client tries".to_owned(),
         };
         Self::problem("broker", error.message(), next)
@@ -96,7 +98,11 @@ impl Checkup {
     pub(super) fn fill(&mut self, checks: &[&'static str], reason: &str) {
         for check in checks {
             if !self.findings.iter().any(|finding| finding.check == *check) {
-                self.push(Finding::unknown(check, format!("not checked: {reason}"), "mend the problem first"));
+                self.push(Finding::unknown(
+                    check,
+                    format!("not checked: {reason}"),
+                    "mend the problem first",
+                ));
             }
         }
     }
@@ -114,12 +120,5 @@ impl Checkup {
         !self.findings.iter().any(|finding| {
             finding.verdict == Verdict::Problem && matches!(finding.check, "broker" | "topic" | "stream")
         })
-    }
-
-    #[cfg(test)]
-    pub(super) fn verdict(&self, check: &str) -> Verdict {
-        let found: Vec<_> = self.findings.iter().filter(|finding| finding.check == check).collect();
-        assert_eq!(found.len(), 1, "{check}: {found:?}");
-        found[0].verdict
     }
 }

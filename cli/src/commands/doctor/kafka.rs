@@ -8,7 +8,7 @@ use backup_tracker_kafka::{Broker, GroupInspection, Inspection, Partition, parti
 
 use super::super::reading::time::brief;
 use super::finding::{Checkup, Finding};
-use super::need::Need;
+use super::need::{Need, kept};
 
 pub(super) const CHECKS: [&str; 14] = [
     "broker",
@@ -37,7 +37,10 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
     match &found.brokers {
         Ok(brokers) => checkup.push(broker(brokers)),
         Err(error) => {
-            checkup.push(Finding::unreachable(error, "--kafka-user and --kafka-password, or the properties about TLS"));
+            checkup.push(Finding::unreachable(
+                error,
+                "--kafka-user and --kafka-password, or the properties about TLS",
+            ));
             checkup.fill(&CHECKS, "the broker was not reached");
             return None;
         }
@@ -79,7 +82,8 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
             checkup.push(event_size(settings));
         }
         Err(error) => {
-            for check in ["durability", "cleanup", "retention", "retention_size", "timestamps", "event_size"] {
+            for check in ["durability", "cleanup", "retention", "retention_size", "timestamps", "event_size"]
+            {
                 checkup.push(Finding::untold(check, error, "the ACL `DescribeConfigs` on the topic"));
             }
         }
@@ -165,7 +169,9 @@ fn durability(settings: &BTreeMap<String, String>, replicas: usize, in_sync: usi
         (1, 2..) => Finding::warning(
             CHECK,
             seen,
-            format!("set {NAME}=2: an announcement may be acknowledged by one broker alone, and be lost with it"),
+            format!(
+                "set {NAME}=2: an announcement may be acknowledged by one broker alone, and be lost with it"
+            ),
         ),
         (2.., _) if least == replicas => {
             Finding::warning(CHECK, seen, "add a replica: while one broker is down nothing can be announced")
@@ -183,7 +189,7 @@ fn cleanup(settings: &BTreeMap<String, String>) -> Finding {
         return Finding::problem(
             CHECK,
             seen,
-            "set cleanup.policy=delete: compaction is for the last value of a key, and removes events by rules that are not ours",
+            "set cleanup.policy=delete: the topic is a history, and compaction keeps of each key the last event alone",
         );
     }
     Finding::ok(CHECK, seen)
@@ -196,7 +202,7 @@ fn retention(settings: &BTreeMap<String, String>, absence: Duration) -> Finding 
         None => not_told(CHECK, NAME),
         Some(millis) => match u64::try_from(millis) {
             Err(_) => Finding::ok(CHECK, format!("{NAME}={millis}: events are kept for ever")),
-            Ok(millis) => super::need::kept(CHECK, Duration::from_millis(millis), absence, |seconds| {
+            Ok(millis) => kept(CHECK, Duration::from_millis(millis), absence, |seconds| {
                 format!("set {NAME}={}", u128::from(seconds) * 1000)
             }),
         },
@@ -214,7 +220,9 @@ fn retention_size(settings: &BTreeMap<String, String>) -> Finding {
             format!("{NAME}={bytes}: the oldest events are removed beyond that, however young"),
             format!("set {NAME}=-1, or {SMALL_TOPIC} or more"),
         ),
-        Ok(bytes) => Finding::ok(CHECK, format!("{NAME}={bytes} for each partition, far more than announcements need")),
+        Ok(bytes) => {
+            Finding::ok(CHECK, format!("{NAME}={bytes} for each partition, far more than announcements need"))
+        }
     }
 }
 
@@ -263,7 +271,11 @@ fn write(producer: &Result<()>) -> Finding {
 fn group(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) -> Option<u64> {
     let Some(GroupInspection { offsets, members, .. }) = &found.group else {
         for check in ["group", "group_members", "group_retention"] {
-            checkup.push(Finding::unknown(check, "no group is named", "give --group to have a secondary's looked at"));
+            checkup.push(Finding::unknown(
+                check,
+                "no group is named",
+                "give --group to have a secondary's looked at",
+            ));
         }
         return None;
     };
@@ -281,9 +293,10 @@ fn group(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) -> Option<u
             ),
             lag: None,
         },
-        (Err(error), _) | (_, Err(error)) => {
-            Position { finding: Finding::untold("group", error, "the ACL `Describe` on the topic"), lag: None }
-        }
+        (Err(error), _) | (_, Err(error)) => Position {
+            finding: Finding::untold("group", error, "the ACL `Describe` on the topic"),
+            lag: None,
+        },
     };
     checkup.push(position.finding);
     checkup.push(match members {
@@ -322,7 +335,9 @@ fn position(offsets: &[Option<(i64, bool)>], bounds: &[(i64, i64)]) -> Position 
         .iter()
         .zip(bounds)
         .enumerate()
-        .filter(|(_, (stored, (low, high)))| stored.is_some_and(|(offset, _)| !(*low..=*high).contains(&offset)))
+        .filter(|(_, (stored, (low, high)))| {
+            stored.is_some_and(|(offset, _)| !(*low..=*high).contains(&offset))
+        })
         .map(|(partition, _)| partition.to_string())
         .collect();
     // Where none is stored the partition is new, and read from its beginning.
@@ -331,7 +346,8 @@ fn position(offsets: &[Option<(i64, bool)>], bounds: &[(i64, i64)]) -> Position 
         .zip(bounds)
         .map(|(stored, &(low, high))| {
             let offset = stored.map_or(low, |(offset, _)| offset);
-            u64::try_from(high - if (low..=high).contains(&offset) { offset } else { low }).unwrap_or_default()
+            u64::try_from(high - if (low..=high).contains(&offset) { offset } else { low })
+                .unwrap_or_default()
         })
         .sum();
     let finding = if !lost.is_empty() {
@@ -363,7 +379,10 @@ fn group_retention(settings: &BTreeMap<String, String>, absence: Duration) -> Fi
             let seen = format!("the broker forgets a silent group after {}", brief(kept));
             if kept < absence {
                 let least = absence.as_secs().div_ceil(60);
-                let next = format!("set {NAME}={least} or more on the brokers: a secondary may be away for {}", brief(absence));
+                let next = format!(
+                    "set {NAME}={least} or more on the brokers: a secondary may be away for {}",
+                    brief(absence)
+                );
                 Finding::warning(CHECK, seen, next)
             } else {
                 Finding::ok(CHECK, seen)

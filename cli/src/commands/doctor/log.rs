@@ -51,11 +51,9 @@ fn unreadable(log: &Log<'_>, error: &OpenError) -> Finding {
                 "run it as a user who may; the rules are in the documentation of backup-tracker-redis",
             )
         }
-        OpenError::Broker(error) if error.kind() == ErrorKind::Denied => Finding::problem(
-            "read",
-            error.message(),
-            "let the user read the topic: every secondary must",
-        ),
+        OpenError::Broker(error) if error.kind() == ErrorKind::Denied => {
+            Finding::problem("read", error.message(), "let the user read the topic: every secondary must")
+        }
         error => Finding::problem("read", error.to_string(), "see what the broker's own log says"),
     }
 }
@@ -69,7 +67,11 @@ fn read(ledger: &Ledger) -> Finding {
     let forbidden: u64 = ledger.accounts().map(|account| account.counts().forbidden).sum();
     if ledger.undecodable() > 0 {
         let seen = format!("{records}, {} of them no announcement", ledger.undecodable());
-        return Finding::warning("read", seen, "find out who else writes to the topic; -v tells where they are");
+        return Finding::warning(
+            "read",
+            seen,
+            "find out who else writes to the topic; -v tells where they are",
+        );
     }
     if forbidden > 0 {
         let seen = format!("{records}, {forbidden} of them steps that the state table forbids");
@@ -125,11 +127,16 @@ fn following(ledger: &Ledger, group: Option<&str>, lag: Option<u64>, now: u64) -
     const CHECK: &str = "lag";
     let (Some(group), Some(lag)) = (group, lag) else {
         let seen = if group.is_some() { "the group has no position" } else { "no group is named" };
-        return Finding::unknown(CHECK, seen, "give --group with the name of a secondary's group that was started");
+        return Finding::unknown(
+            CHECK,
+            seen,
+            "give --group with the name of a secondary's group that was started",
+        );
     };
     let events = if lag == 1 { "1 event".to_owned() } else { format!("{lag} events") };
     let seen = format!("{events} behind the end");
-    let newest = ledger.accounts().filter_map(Account::last).map(|step| step.transition.timestamp_millis).max();
+    let newest =
+        ledger.accounts().filter_map(Account::last).map(|step| step.transition.timestamp_millis).max();
     let quiet_for = newest.map(|newest| Duration::from_millis(now.saturating_sub(newest)));
     let running = ledger.accounts().any(|account| account.state().is_operation());
     match quiet_for {
@@ -148,9 +155,8 @@ fn primaries_clock(ledger: &Ledger, now: u64, checkup: &mut Checkup) {
         .accounts()
         .filter_map(|account| Some((account.last()?.transition.timestamp_millis, account.application())))
         .max();
-    let ahead = newest.map(|(millis, application)| {
-        (Duration::from_millis(millis.saturating_sub(now)), application)
-    });
+    let ahead =
+        newest.map(|(millis, application)| (Duration::from_millis(millis.saturating_sub(now)), application));
     match ahead {
         Some((ahead, application)) if ahead > TOLERANCE => checkup.push(Finding::warning(
             "clock",
@@ -165,6 +171,3 @@ fn primaries_clock(ledger: &Ledger, now: u64, checkup: &mut Checkup) {
         )),
     }
 }
-
-#[cfg(test)]
-mod tests;

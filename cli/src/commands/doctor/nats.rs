@@ -37,7 +37,10 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
     let server = match &found.server {
         Ok(server) => server,
         Err(error) => {
-            checkup.push(Finding::unreachable(error, "--backup-credentials, or user and password in --url-file"));
+            checkup.push(Finding::unreachable(
+                error,
+                "--backup-credentials, or user and password in --url-file",
+            ));
             checkup.fill(&CHECKS, "no server was reached, or it will not do");
             return None;
         }
@@ -68,7 +71,10 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
                 ),
                 _ => Finding::problem("stream", error.message(), "see whether JetStream is on and the stream has a leader"),
             });
-            checkup.fill(&["retention", "retention_size", "discard", "replication", "storage"], "there is no stream to look at");
+            checkup.fill(
+                &["retention", "retention_size", "discard", "replication", "storage"],
+                "there is no stream to look at",
+            );
             checkup.fill(&["duplicates", "event_size"], "there is no stream to look at");
         }
     }
@@ -91,7 +97,11 @@ fn broker(server: &Server) -> Finding {
     if server.jetstream {
         Finding::ok("broker", format!("{seen}, with JetStream"))
     } else {
-        Finding::problem("broker", format!("{seen}, without JetStream"), "start it with `-js`, or with a block `jetstream {}`")
+        Finding::problem(
+            "broker",
+            format!("{seen}, without JetStream"),
+            "start it with `-js`, or with a block `jetstream {}`",
+        )
     }
 }
 
@@ -163,11 +173,15 @@ fn size(config: &Config) -> Finding {
         return Finding::ok(CHECK, "no limit");
     }
     let seen = format!("at most {}", words.join(", "));
-    if bytes.is_some_and(|bytes| bytes < SMALL_STREAM) || messages.is_some_and(|messages| messages < FEW_MESSAGES) {
+    if bytes.is_some_and(|bytes| bytes < SMALL_STREAM)
+        || messages.is_some_and(|messages| messages < FEW_MESSAGES)
+    {
         return Finding::warning(
             CHECK,
             seen,
-            format!("allow {SMALL_STREAM} bytes and {FEW_MESSAGES} messages or more, and limit the age instead"),
+            format!(
+                "allow {SMALL_STREAM} bytes and {FEW_MESSAGES} messages or more, and limit the age instead"
+            ),
         );
     }
     Finding::ok(CHECK, seen)
@@ -216,11 +230,17 @@ fn bucket(bucket: Option<&Result<Stream>>, need: &Need<'_>) -> Finding {
     let ttl = bucket.config.max_age;
     if !ttl.is_zero() {
         return kept(CHECK, ttl, need.absence, |seconds| {
-            format!("positions have a time to live; `nats stream edit KV_{name}` without one, or with {seconds}s")
+            format!(
+                "positions have a time to live; `nats stream edit KV_{name}` without one, or with {seconds}s"
+            )
         });
     }
     if bucket.config.storage == StorageType::Memory {
-        return Finding::warning(CHECK, "in memory: positions are gone with its servers", "make it anew with file storage");
+        return Finding::warning(
+            CHECK,
+            "in memory: positions are gone with its servers",
+            "make it anew with file storage",
+        );
     }
     match replication(CHECK, bucket.config.num_replicas) {
         finding if finding.next_step.is_some() => finding,
@@ -235,7 +255,9 @@ fn group(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) -> Option<u
         (Some(Err(error)), _) if error.kind() == ErrorKind::Corrupt => {
             (Finding::problem(CHECK, error.message(), "mend it as it says"), None)
         }
-        (Some(Err(error)), _) | (_, Err(error)) => (Finding::untold(CHECK, error, "a secondary's permissions"), None),
+        (Some(Err(error)), _) | (_, Err(error)) => {
+            (Finding::untold(CHECK, error, "a secondary's permissions"), None)
+        }
         (Some(Ok(None)), _) => (
             Finding::warning(
                 CHECK,
@@ -289,6 +311,3 @@ impl Place {
         (finding, Some(last - sequence))
     }
 }
-
-#[cfg(test)]
-mod tests;

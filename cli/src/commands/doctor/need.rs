@@ -33,10 +33,3 @@ pub(super) fn kept(
     );
     Finding::warning(check, seen, next)
 }
-
-#[cfg(test)]
-impl Need<'_> {
-    /// Three days, and nobody in particular.
-    pub(super) const PLAIN: Self =
-        Self { absence: Duration::from_secs(259_200), application: None, group: None, topic: "backups" };
-}

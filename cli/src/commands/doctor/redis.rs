@@ -88,7 +88,9 @@ fn version(info: &Texts) -> Finding {
     let seen = format!("reached; version {version}, {mode}");
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match (major, mode) {
-        (_, "cluster") => Finding::problem("broker", seen, "use a server that is no Redis Cluster: scripts span two keys"),
+        (_, "cluster") => {
+            Finding::problem("broker", seen, "use a server that is no Redis Cluster: scripts span two keys")
+        }
         (Some(..7), _) => Finding::problem("broker", seen, "upgrade it to Redis 7.0 or later"),
         (None, _) => Finding::unknown("broker", seen, "see that it is Redis 7.0 or later"),
         _ => Finding::ok("broker", seen),
@@ -112,9 +114,11 @@ fn persistence(info: &Texts) -> Finding {
     const CHECK: &str = "persistence";
     let failed = |name: &str| info.get(name).is_some_and(|status| status != "ok");
     match info.get("aof_enabled").map(String::as_str) {
-        Some("1") if failed("aof_last_write_status") => {
-            Finding::problem(CHECK, "the last write of the append-only file failed", "see whether the disk is full")
-        }
+        Some("1") if failed("aof_last_write_status") => Finding::problem(
+            CHECK,
+            "the last write of the append-only file failed",
+            "see whether the disk is full",
+        ),
         Some("1") => Finding::ok(CHECK, "appendonly yes"),
         Some(_) => Finding::warning(
             CHECK,
@@ -128,7 +132,11 @@ fn persistence(info: &Texts) -> Finding {
 fn sync(info: &Texts, settings: &Result<Texts>) -> Finding {
     const CHECK: &str = "sync";
     if info.get("aof_enabled").is_some_and(|enabled| enabled != "1") {
-        return Finding::warning(CHECK, "nothing is synced without an append-only file", "set appendonly yes first");
+        return Finding::warning(
+            CHECK,
+            "nothing is synced without an append-only file",
+            "set appendonly yes first",
+        );
     }
     let settings = match settings {
         Ok(settings) => settings,
@@ -138,7 +146,9 @@ fn sync(info: &Texts, settings: &Result<Texts>) -> Finding {
         Some("always") => Finding::ok(CHECK, "appendfsync always"),
         Some(other) => Finding::warning(
             CHECK,
-            format!("appendfsync {other}: an announcement that was acknowledged may be lost with the machine"),
+            format!(
+                "appendfsync {other}: an announcement that was acknowledged may be lost with the machine"
+            ),
             "set appendfsync always: announcements are few",
         ),
         None => Finding::unknown(CHECK, "the server does not tell", "see that appendfsync is always"),
@@ -148,7 +158,11 @@ fn sync(info: &Texts, settings: &Result<Texts>) -> Finding {
 fn eviction(info: &Texts) -> Finding {
     const CHECK: &str = "eviction";
     let Some(policy) = info.get("maxmemory_policy") else {
-        return Finding::unknown(CHECK, "the server does not tell", "see that maxmemory-policy is noeviction");
+        return Finding::unknown(
+            CHECK,
+            "the server does not tell",
+            "see that maxmemory-policy is noeviction",
+        );
     };
     let limit = number(info, "maxmemory");
     match (policy.as_str(), limit) {
@@ -189,11 +203,15 @@ fn stream(key: &Result<Option<String>>, stream: &Result<Option<Stream>>, need: &
             "choose another name with --backup-topic",
         ),
         (_, Ok(Some(stream))) => Finding::ok(CHECK, format!("{} entries", stream.length)),
-        (Ok(_), Ok(None)) => Finding::unknown(CHECK, "the server does not tell", "look at it with XINFO STREAM"),
+        (Ok(_), Ok(None)) => {
+            Finding::unknown(CHECK, "the server does not tell", "look at it with XINFO STREAM")
+        }
         (Err(error), _) if error.kind() != ErrorKind::Denied => {
             Finding::problem(CHECK, error.message(), "see what the server's log says")
         }
-        (Err(error), _) | (_, Err(error)) => Finding::untold(CHECK, error, "`+type` and `+xinfo|stream` on the stream"),
+        (Err(error), _) | (_, Err(error)) => {
+            Finding::untold(CHECK, error, "`+type` and `+xinfo|stream` on the stream")
+        }
     }
 }
 
@@ -209,7 +227,11 @@ fn retention(stream: Stream, absence: Duration, now: u64) -> Finding {
     match oldest_millis.map(|oldest| Duration::from_millis(now.saturating_sub(oldest))) {
         Some(age) if age < absence => Finding::warning(
             CHECK,
-            format!("{seen}; the oldest that is left is {} old, and a secondary may be away for {}", brief(age), brief(absence)),
+            format!(
+                "{seen}; the oldest that is left is {} old, and a secondary may be away for {}",
+                brief(age),
+                brief(absence)
+            ),
             next,
         ),
         Some(age) => Finding::ok(CHECK, format!("{seen}; the oldest that is left is {} old", brief(age))),
@@ -223,7 +245,9 @@ fn may(check: &'static str, user: &str, who: &str, allowed: &Result<Option<Strin
         Ok(Some(refusal)) => Finding::warning(
             check,
             refusal.trim_end_matches('.'),
-            format!("if {who} uses this user, give it the rules in the documentation of backup-tracker-redis"),
+            format!(
+                "if {who} uses this user, give it the rules in the documentation of backup-tracker-redis"
+            ),
         ),
         Err(error) => Finding::untold(check, error, "`+acl|whoami` and `+acl|dryrun`"),
     }
@@ -249,13 +273,21 @@ fn group(groups: &Result<Vec<Group>>, need: &Need<'_>, checkup: &mut Checkup) ->
     };
     let Some(group) = groups.iter().find(|group| group.name == wanted) else {
         let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
-        let known = if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let known = if names.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
         checkup.push(Finding::warning(
             "group",
             format!("nobody has opened it yet; {known}"),
             "correct --group, or start the secondary; it begins where --read-policy says",
         ));
-        checkup.push(Finding::unknown("group_members", "there is no such group", "start the secondary first"));
+        checkup.push(Finding::unknown(
+            "group_members",
+            "there is no such group",
+            "start the secondary first",
+        ));
         return None;
     };
     checkup.push(Finding::ok("group", format!("its position is {}", group.position)));
@@ -263,7 +295,9 @@ fn group(groups: &Result<Vec<Group>>, need: &Need<'_>, checkup: &mut Checkup) ->
         (0, 0) => Finding::ok("group_members", "nobody consumes with it, as it should be"),
         (consumers, pending) => Finding::problem(
             "group_members",
-            format!("{consumers} consumers, {pending} pending entries: another program reads with it (XREADGROUP)"),
+            format!(
+                "{consumers} consumers, {pending} pending entries: another program reads with it (XREADGROUP)"
+            ),
             "give the secondary a group of its own: what others are given moves its position",
         ),
     });

@@ -47,10 +47,21 @@ pub(super) fn json(
 pub(super) fn text(out: &mut (dyn Write + Send), log: &Log<'_>, checkup: &Checkup) -> io::Result<()> {
     let group = checkup.group.as_ref().map(|group| format!(", group `{group}`")).unwrap_or_default();
     writeln!(out, "{}{}", plain(&log.to_string()), plain(&group))?;
-    let longest = checkup.findings().iter().map(|finding| finding.check.len()).max().unwrap_or_default();
-    for Finding { check, verdict, seen, next_step } in checkup.findings() {
-        let (style, word) = (of(*verdict), verdict.as_str());
-        writeln!(out, "{style}{word:7}{style:#}  {check:longest$}  {}", plain(seen))?;
+    // Checks with the same outcome for the same reason are told together.
+    let same =
+        |a: &Finding, b: &Finding| (a.verdict, &a.seen, &a.next_step) == (b.verdict, &b.seen, &b.next_step);
+    let findings: Vec<_> = checkup.findings().chunk_by(same).collect();
+    let longest = findings.iter().filter(|group| group.len() == 1).map(|group| group[0].check.len()).max();
+    let longest = longest.unwrap_or_default();
+    for group in findings {
+        let Some(Finding { check, verdict, seen, next_step }) = group.first() else { continue };
+        let (style, word, seen) = (of(*verdict), verdict.as_str(), plain(seen));
+        if let [_, _, ..] = group {
+            let names: Vec<_> = group.iter().map(|finding| finding.check).collect();
+            writeln!(out, "{style}{word:7}{style:#}  {:longest$}  {seen}: {}", "…", names.join(", "))?;
+        } else {
+            writeln!(out, "{style}{word:7}{style:#}  {check:longest$}  {seen}")?;
+        }
         if let Some(next) = next_step {
             writeln!(out, "{:7}  {:longest$}  → {}", "", "", plain(next))?;
         }
