@@ -96,7 +96,7 @@ impl Kafka {
         KafkaSourceBuilder { group: None, ..self.source("") }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         not_blank("bootstrap servers", &self.servers)?;
         not_blank("topic", &self.topic)?;
         not_zero("open timeout", self.open_timeout)?;

@@ -21,8 +21,8 @@ const COMMIT_MARK: &str = "committed";
 /// A group's offset in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
-    offset: i64,
-    is_start: bool,
+    pub(crate) offset: i64,
+    pub(crate) is_start: bool,
 }
 
 /// Where to read each partition from, and what that means.
