@@ -1,7 +1,6 @@
 //! What is asked of the cluster and not of the log: does the topic exist, what does it take.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use backup_tracker::transport::Place;
 use backup_tracker::{ErrorKind, Result};
@@ -10,7 +9,7 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 
-use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
+use crate::blocking::{Deadline, PAUSE, SLICE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
 use crate::error::{CREATE_TOPIC, KafkaErrors, code_of, kind_of};
@@ -35,7 +34,7 @@ pub(crate) fn partitions(
 ) -> Result<Vec<Partition>> {
     loop {
         // In slices, because a refused identity shows in the background alone, and only when events are served.
-        let slice = deadline.left().min(Duration::from_millis(500));
+        let slice = deadline.left().min(SLICE);
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
         serve();
         if let Some(refusal) = context.denied() {

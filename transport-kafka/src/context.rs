@@ -36,6 +36,7 @@ pub(crate) struct Refusal {
 #[derive(Debug, Default)]
 struct State {
     denied: Option<Refusal>,
+    denied_group: Option<Refusal>,
     producer_id: bool,
 }
 
@@ -55,6 +56,11 @@ impl Context {
     /// The refusal that librdkafka met in the background, if any: requests only time out then, and would hide the reason.
     pub(crate) fn denied(&self) -> Option<Refusal> {
         self.state().denied.clone()
+    }
+
+    /// The refusal of the client's group, also where the client can do without.
+    pub(crate) fn denied_group(&self) -> Option<Refusal> {
+        self.state().denied_group.clone()
     }
 
     /// Waits until the idempotent producer has its id, or a refusal is known, or the time is over.
@@ -107,9 +113,17 @@ impl ClientContext for Context {
         if let Some(code) = code_of(&error)
             .map(|code| if is_refused_certificate(reason) { RDKafkaErrorCode::SSL } else { code })
             && kind_of(code) == ErrorKind::Denied
-            && !(self.0.ignores_group && code == RDKafkaErrorCode::GroupAuthorizationFailed)
         {
-            self.state().denied = Some(Refusal { code, reason: reason.to_owned() });
+            let refusal = Refusal { code, reason: reason.to_owned() };
+            let of_group = code == RDKafkaErrorCode::GroupAuthorizationFailed;
+            let mut state = self.state();
+            if of_group {
+                state.denied_group = Some(refusal.clone());
+            }
+            if !(of_group && self.0.ignores_group) {
+                state.denied = Some(refusal);
+            }
+            drop(state);
             self.0.changed.notify_all();
         }
         tracing::debug!(target: "librdkafka", %error, "{reason}");

@@ -11,15 +11,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 use crate::admin;
-use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
-use crate::config::Kafka;
+use crate::blocking::{Deadline, PAUSE, SLICE, drop_elsewhere, on_a_thread};
+use crate::config::{Kafka, NO_GROUP};
 use crate::context::Context;
 use crate::error::{KafkaErrors, code_of, kind_of};
 use crate::positions::{self, Client, as_ours};
 
 const OPERATION: &str = "inspect";
-/// librdkafka's consumers want a group. Nothing is stored for this one, and nobody joins it.
-const NO_GROUP: &str = "backup-tracker-observer";
 
 /// What [`Kafka::inspect`] found. What could not be found out is an error of its own, and does not hide the rest.
 #[derive(Clone, Debug)]
@@ -182,7 +180,7 @@ fn ask(kafka: &Kafka, place: &Place, client: &Client, context: &Context) -> Seen
     let (bounds, group) = match &partitions {
         Ok(partitions) => {
             let count = partitions.len();
-            let group = place.group.is_some().then(|| self::group(client, place, count, deadline));
+            let group = place.group.is_some().then(|| self::group(client, context, place, count, deadline));
             (bounds(client, place, count, deadline), group)
         }
         Err(error) => (Err(error.clone()), GroupInspection::unknown(place, error)),
@@ -212,9 +210,9 @@ impl GroupInspection {
 fn metadata(client: &Client, context: &Context, place: &Place, deadline: Deadline) -> Result<Metadata> {
     loop {
         // In slices, because a refused identity shows in the background alone, and only when events are served.
-        let slice = deadline.left().min(Duration::from_millis(500));
+        let slice = deadline.left().min(SLICE);
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
-        drop(client.poll(Duration::ZERO));
+        positions::serve(client);
         if let Some(refusal) = context.denied() {
             return Err(place.refused(OPERATION, &refusal));
         }
@@ -258,14 +256,25 @@ fn bounds(client: &Client, place: &Place, count: usize, deadline: Deadline) -> R
     Ok(bound(positions::low)?.into_iter().zip(bound(positions::high)?).collect())
 }
 
-fn group(client: &Client, place: &Place, count: usize, deadline: Deadline) -> GroupInspection {
-    let offsets = deadline
-        .patiently(|left| as_ours(place, OPERATION, positions::stored(client, &place.topic, count, left)));
+fn group(
+    client: &Client,
+    context: &Context,
+    place: &Place,
+    count: usize,
+    deadline: Deadline,
+) -> GroupInspection {
+    let offsets = positions::stored(client, context, place, OPERATION, count, deadline);
     let offsets = offsets.map(|stored| {
         let offset =
             |stored: positions::Stored| GroupOffset { offset: stored.offset, is_start: stored.is_start };
         stored.into_iter().map(|stored| stored.map(offset)).collect()
     });
+    // To whom the group is not shown, librdkafka lists it as one without members.
+    if let Err(error) = &offsets
+        && error.kind() == ErrorKind::Denied
+    {
+        return GroupInspection { members: Err(error.clone()), offsets };
+    }
     let found = client.fetch_group_list(place.group.as_deref(), deadline.left().max(PAUSE));
     let members = as_ours(place, OPERATION, found).and_then(|found| {
         // Listed and dead at once is a group of Kafka's newer protocol, about whose members librdkafka's question tells nothing.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory, ValueHint};
 use clap_mangen::Man;
@@ -17,7 +17,7 @@ use crate::exit::Exit;
 pub(crate) struct Arguments {
     /// The command whose page is written [default: the program itself].
     #[arg(value_name = "COMMAND", conflicts_with = "folder")]
-    command: Option<String>,
+    command: Vec<String>,
 
     /// Write every page into this folder: backup-tracker.1, backup-tracker-status.1 and so on.
     #[arg(long = "all", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   backup-tracker man | man -l -
-  backup-tracker man doctor | man -l -
+  backup-tracker man announce ready | man -l -
   backup-tracker man --all /usr/local/share/man/man1";
 
 /// Runs the command.
@@ -36,50 +36,57 @@ pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> io::Result<Exit
     // So that every command has the options of the program.
     program.build();
     if let Some(folder) = &arguments.folder {
-        for (name, page) in pages(&program)? {
-            let path = folder.join(format!("{name}.1"));
-            if let Err(error) = fs::write(&path, page) {
-                say::error(format_args!("--all: {} cannot be written: {error}", path.display()));
-                return Ok(Exit::Failure);
-            }
-        }
-        return Ok(Exit::Success);
+        return write_all(&program, folder);
     }
-    let (wanted, name) = match &arguments.command {
-        None => (&program, "backup-tracker".to_owned()),
-        Some(name) => match program.find_subcommand(name) {
-            Some(command) => (command, name_of(command)),
-            None => {
-                let names: Vec<_> = shown(&program).map(Command::get_name).collect();
-                say::error(format_args!("`{name}` is no command; it is one of {}", names.join(", ")));
-                return Ok(Exit::Usage);
-            }
-        },
-    };
-    out.write_all(&page(wanted, name)?)?;
+    let mut wanted = &program;
+    for name in &arguments.command {
+        let Some(command) = shown(wanted).find(|command| command.get_name() == name) else {
+            let names: Vec<_> = shown(wanted).map(Command::get_name).collect();
+            let (name, names) = (say::plain(name), names.join(", "));
+            let mend =
+                if names.is_empty() { "there is none".to_owned() } else { format!("it is one of {names}") };
+            say::error(format_args!("`{name}` is no command of `{}`; {mend}", shown_name(wanted)));
+            return Ok(Exit::Usage);
+        };
+        wanted = command;
+    }
+    out.write_all(&page(wanted)?)?;
     out.flush()?;
     Ok(Exit::Success)
 }
 
-fn shown(program: &Command) -> impl Iterator<Item = &Command> {
-    program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+/// Writes the pages of a command and of all below it.
+fn write_all(command: &Command, folder: &Path) -> io::Result<Exit> {
+    let path = folder.join(format!("{}.1", page_name(command)));
+    if let Err(error) = fs::write(&path, page(command)?) {
+        say::error(format_args!("--all: {} cannot be written: {error}", path.display()));
+        return Ok(Exit::Failure);
+    }
+    for below in shown(command) {
+        let exit = write_all(below, folder)?;
+        if exit != Exit::Success {
+            return Ok(exit);
+        }
+    }
+    Ok(Exit::Success)
 }
 
-fn name_of(command: &Command) -> String {
-    format!("backup-tracker-{}", command.get_name())
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
 }
 
-fn pages(program: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
-    let of_commands = shown(program).map(|command| (name_of(command), command));
-    std::iter::once(("backup-tracker".to_owned(), program))
-        .chain(of_commands)
-        .map(|(name, command)| Ok((name.clone(), page(command, name)?)))
-        .collect()
+/// As it is typed: `backup-tracker announce ready`.
+fn shown_name(command: &Command) -> &str {
+    command.get_bin_name().unwrap_or_else(|| command.get_name())
 }
 
-fn page(command: &Command, name: String) -> io::Result<Vec<u8>> {
+fn page_name(command: &Command) -> String {
+    shown_name(command).replace(' ', "-")
+}
+
+fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let source = concat!("backup-tracker ", env!("CARGO_PKG_VERSION"));
-    Man::new(command.clone()).title(name).source(source).render(&mut page)?;
+    Man::new(command.clone()).title(page_name(command)).source(source).render(&mut page)?;
     Ok(page)
 }

@@ -171,7 +171,8 @@ fn an_announcement_from_the_future_shows_that_a_clock_is_wrong() {
 
 #[test]
 fn a_refused_group_is_a_problem_of_the_group_alone() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.step("shop", TEN, Starting, Ready);
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
     bench
         .mock

@@ -126,7 +126,10 @@ fn the_manual_has_a_page_for_each_command_and_the_first_names_them_all() {
         assert!(own.contains(&format!("\\fBbackup\\-tracker {command}\\fR")), "{own}");
         assert_eq!(own, Ended::of(&mut program(&["man", &command])).stdout);
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), commands().len() + 1);
+    let below = page("backup-tracker-announce-ready.1");
+    assert!(below.contains("\\fB\\-\\-reason\\fR"), "{below}");
+    assert_eq!(below, Ended::of(&mut program(&["man", "announce", "ready"])).stdout);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1 + commands().len() + 1);
 }
 
 #[test]
@@ -157,6 +160,7 @@ fn a_wrong_call_is_one_line_that_names_the_option_and_the_mend() {
         (&["status", "--transprt", "nats"], &["--transprt", "'--transport'"]),
         (&["statsu"], &["statsu", "'status'"]),
         (&["man", "statsu"], &["statsu", "status"]),
+        (&["man", "announce", "steady"], &["`steady`", "`backup-tracker announce`", "ready"]),
         (&["wait", "--bootstrap-server", "a:1"], &["--until", "--help"]),
         (&["status", "--timeout"], &["--timeout", "--help"]),
         (&["doctor", "--timeout", "0s"], &["--timeout", "give 1s or more"]),
@@ -179,7 +183,7 @@ fn a_wrong_call_is_one_line_that_names_the_option_and_the_mend() {
 }
 
 #[test]
-fn help_is_what_it_was() {
+fn help_that_was_asked_for_is_output_and_else_it_is_an_error() {
     let asked = Ended::of(&mut program(&["--help"]));
     assert_eq!(asked.status, Some(0));
     assert!(asked.stdout.contains("\nUsage: backup-tracker") && asked.stderr.is_empty());

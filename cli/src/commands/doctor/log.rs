@@ -60,7 +60,13 @@ fn unreadable(log: &Log<'_>, error: &OpenError) -> Finding {
 
 fn read(ledger: &Ledger) -> Finding {
     let records = match ledger.records() {
-        0 => return Finding::ok("read", "nothing was announced yet, or retention has removed it"),
+        0 => {
+            return Finding::unknown(
+                "read",
+                "nothing was announced yet, or retention has removed it",
+                "ask again when there is something to read: whether this user may shows then",
+            );
+        }
         1 => "1 event".to_owned(),
         many => format!("{many} events"),
     };
