@@ -68,7 +68,7 @@ fn line(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::line;
     use crate::Cli;
@@ -122,5 +122,52 @@ mod tests {
             let line = said(arguments);
             assert!(line.starts_with("error: ") && !line.contains(char::is_control), "{line:?}");
         }
+    }
+
+    /// The words of a command line, without quotes, as far as a shell takes them for this one command.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (number, part) in line.split('\'').enumerate() {
+            if number % 2 == 1 {
+                words.push(part.to_owned());
+                continue;
+            }
+            for word in part.split_whitespace() {
+                if word.starts_with(['#', '|', '&', '>', ';']) {
+                    return words;
+                }
+                words.push(word.to_owned());
+            }
+        }
+        words
+    }
+
+    /// The lines of a page that stand in code.
+    fn code(page: &str) -> impl Iterator<Item = &str> {
+        page.split("```").skip(1).step_by(2).flat_map(str::lines)
+    }
+
+    #[test]
+    fn every_command_line_in_documentation_and_help_is_understood() {
+        let front = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let program = Cli::command();
+        let helps: Vec<_> = program
+            .get_subcommands()
+            .filter_map(|command| command.get_after_help())
+            .map(ToString::to_string)
+            .collect();
+        let lines = code(&front)
+            .chain(code(include_str!("../README.md")))
+            .chain(helps.iter().flat_map(|help| help.lines()));
+        let mut seen = 0;
+        for line in lines {
+            let line = line.trim_start().trim_start_matches("$ ");
+            if line.starts_with("backup-tracker ") {
+                let words = words(line);
+                assert!(Cli::try_parse_from(&words).is_ok(), "{line}\n{words:?}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 30, "{seen}");
     }
 }
