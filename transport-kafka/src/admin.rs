@@ -38,7 +38,7 @@ pub(crate) fn partitions(
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
         serve();
         if let Some(refusal) = context.denied() {
-            return Err(place.refused(operation, &refusal));
+            return Err(place.in_background(operation, &refusal));
         }
         let cause = match attempt {
             Ok(metadata) => match metadata.topics().first() {
@@ -65,7 +65,10 @@ pub(crate) fn partitions(
         let kind = code_of(&cause).map_or(ErrorKind::Internal, kind_of);
         let may_come = kind == ErrorKind::Unavailable || (created && kind == ErrorKind::NotFound);
         if !may_come || deadline.is_over() {
-            return Err(place.kafka(operation, cause));
+            return Err(match context.unreached() {
+                Some(trouble) if kind == ErrorKind::Unavailable => place.in_background(operation, &trouble),
+                _ => place.kafka(operation, cause),
+            });
         }
         std::thread::sleep(PAUSE.min(deadline.left()));
     }

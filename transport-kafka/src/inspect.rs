@@ -214,14 +214,17 @@ fn metadata(client: &Client, context: &Context, place: &Place, deadline: Deadlin
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
         positions::serve(client);
         if let Some(refusal) = context.denied() {
-            return Err(place.refused(OPERATION, &refusal));
+            return Err(place.in_background(OPERATION, &refusal));
         }
         match attempt {
             Ok(metadata) => return Ok(metadata),
             Err(cause) => {
                 let kind = code_of(&cause).map_or(ErrorKind::Internal, kind_of);
                 if !kind.is_transient() || deadline.is_over() {
-                    return Err(place.kafka(OPERATION, cause));
+                    return Err(match context.unreached() {
+                        Some(trouble) if kind.is_transient() => place.in_background(OPERATION, &trouble),
+                        _ => place.kafka(OPERATION, cause),
+                    });
                 }
                 std::thread::sleep(PAUSE.min(deadline.left()));
             }

@@ -86,7 +86,7 @@ pub(crate) fn stored(
         ask_for_stored(client, &place.topic, partitions, left.min(SLICE)).map_err(|cause| {
             serve(client);
             match context.denied_group().or_else(|| context.denied()) {
-                Some(refusal) => place.refused(operation, &refusal),
+                Some(refusal) => place.in_background(operation, &refusal),
                 None => place.kafka(operation, cause),
             }
         })

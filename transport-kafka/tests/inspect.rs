@@ -63,7 +63,7 @@ async fn without_a_broker_everything_fails_within_the_time() {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = socket.local_addr().unwrap().to_string();
     drop(socket);
-    let kafka = Kafka::new(nobody, "backups").open_timeout(Duration::from_secs(1));
+    let kafka = Kafka::new(&nobody, "backups").open_timeout(Duration::from_secs(1));
     let looking = tokio::time::timeout(Duration::from_secs(10), kafka.inspect(Some("search")));
     let found = looking.await.unwrap().unwrap();
     for error in [
@@ -75,6 +75,7 @@ async fn without_a_broker_everything_fails_within_the_time() {
         found.group.unwrap().offsets.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains(&nobody), "{error}");
     }
 }
 
