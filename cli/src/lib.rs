@@ -16,9 +16,11 @@
 
 mod commands;
 mod exit;
+mod features;
 mod ledger;
 mod logging;
 pub mod options;
+mod usage;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -35,7 +37,7 @@ const WIND_UP: Duration = Duration::from_secs(1);
 
 /// Tells the services of one application, in order and durably, when a backup or a restore begins and ends.
 #[derive(Debug, Parser)]
-#[command(name = "backup-tracker", version, arg_required_else_help = true)]
+#[command(name = "backup-tracker", version, long_version = features::long_version(), arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -69,7 +71,10 @@ impl From<Color> for ColorChoice {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::answer(&error).into(),
+    };
     logging::start(cli.verbose, cli.color.into());
     let mut out = AutoStream::new(io::stdout(), cli.color.into());
     let exit = match run(cli.command, &mut out) {

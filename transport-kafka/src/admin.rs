@@ -1,6 +1,6 @@
 //! What is asked of the cluster and not of the log: does the topic exist, what does it take.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use backup_tracker::transport::Place;
 use backup_tracker::{ErrorKind, Result};
@@ -9,7 +9,7 @@ use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 
-use crate::blocking::{Deadline, PAUSE, drop_elsewhere, on_a_thread};
+use crate::blocking::{Deadline, PAUSE, SLICE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
 use crate::context::Context;
 use crate::error::{CREATE_TOPIC, KafkaErrors, code_of, kind_of};
@@ -34,11 +34,11 @@ pub(crate) fn partitions(
 ) -> Result<Vec<Partition>> {
     loop {
         // In slices, because a refused identity shows in the background alone, and only when events are served.
-        let slice = deadline.left().min(Duration::from_millis(500));
+        let slice = deadline.left().min(SLICE);
         let attempt = client.fetch_metadata(Some(&place.topic), slice);
         serve();
         if let Some(refusal) = context.denied() {
-            return Err(place.refused(operation, &refusal));
+            return Err(place.in_background(operation, &refusal));
         }
         let cause = match attempt {
             Ok(metadata) => match metadata.topics().first() {
@@ -65,7 +65,10 @@ pub(crate) fn partitions(
         let kind = code_of(&cause).map_or(ErrorKind::Internal, kind_of);
         let may_come = kind == ErrorKind::Unavailable || (created && kind == ErrorKind::NotFound);
         if !may_come || deadline.is_over() {
-            return Err(place.kafka(operation, cause));
+            return Err(match context.unreached() {
+                Some(trouble) if kind == ErrorKind::Unavailable => place.in_background(operation, &trouble),
+                _ => place.kafka(operation, cause),
+            });
         }
         std::thread::sleep(PAUSE.min(deadline.left()));
     }
@@ -96,28 +99,38 @@ pub(crate) async fn create_topic(kafka: &Kafka, create: &CreateTopic, place: &Pl
 
 /// The largest record batch that the topic takes, if this client may know.
 pub(crate) async fn max_message_bytes(kafka: &Kafka, place: &Place) -> Option<usize> {
-    const OPERATION: &str = "read the topic's limits";
-    let admin = match connect(kafka, place, OPERATION).await {
-        Ok(admin) => admin,
+    let mut settings = match settings(kafka, place, &ResourceSpecifier::Topic(&place.topic)).await {
+        Ok(settings) => settings,
+        // Reading a topic's configuration needs a permission that sending does not.
         Err(error) => {
             tracing::debug!(%error, "the topic's size limit stays unknown");
             return None;
         }
     };
+    settings.remove("max.message.bytes")?.parse().ok()
+}
+
+/// The settings of a topic or a broker, the defaults included. Those that hold a secret are left out.
+pub(crate) async fn settings(
+    kafka: &Kafka,
+    place: &Place,
+    of: &ResourceSpecifier<'_>,
+) -> Result<BTreeMap<String, String>> {
+    const OPERATION: &str = "read the settings";
+    let admin = connect(kafka, place, OPERATION).await?;
     let options = AdminOptions::new().request_timeout(Some(kafka.open_timeout));
-    let specifier = ResourceSpecifier::Topic(&place.topic);
-    let outcome = admin.describe_configs([&specifier], &options).await;
+    let outcome = admin.describe_configs([of], &options).await;
     drop_elsewhere(admin);
-    match outcome.map(|results| results.into_iter().next()) {
-        Ok(Some(Ok(resource))) => resource
-            .get("max.message.bytes")
-            .and_then(|entry| entry.value.as_ref())
-            .and_then(|value| value.parse().ok()),
-        // Reading a topic's configuration needs a permission that sending does not.
-        other => {
-            tracing::debug!(?other, "the topic's size limit stays unknown");
-            None
-        }
+    let result = outcome.map_err(|cause| place.kafka(OPERATION, cause))?;
+    match result.into_iter().next() {
+        Some(Ok(resource)) => Ok(resource
+            .entries
+            .into_iter()
+            .filter(|entry| !entry.is_sensitive)
+            .filter_map(|entry| Some((entry.name, entry.value?)))
+            .collect()),
+        Some(Err(code)) => Err(place.code(OPERATION, code)),
+        None => Err(place.error(ErrorKind::Corrupt, OPERATION, "the broker's answer is empty")),
     }
 }
 

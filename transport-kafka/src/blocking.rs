@@ -14,6 +14,9 @@ use tokio::sync::oneshot;
 /// Between one question to the cluster and the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long one question may take before it is looked for a refusal, which shows in the background alone.
+pub(crate) const SLICE: Duration = Duration::from_millis(500);
+
 /// What keeps its time by itself knows better why it is over, and is given this much for it.
 const GRACE: Duration = Duration::from_millis(250);
 

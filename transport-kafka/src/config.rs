@@ -23,6 +23,10 @@ pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a source looks for new partitions unless [`KafkaSourceBuilder::partition_refresh`] says otherwise: 30 s.
 pub const DEFAULT_PARTITION_REFRESH: Duration = Duration::from_secs(30);
 
+/// The group that librdkafka is given for whoever has none, because it reads for nobody without one. Nothing is ever stored for
+/// it, and nobody joins it.
+pub(crate) const NO_GROUP: &str = "backup-tracker-observer";
+
 /// A topic of a Kafka cluster: where sinks write and sources read.
 ///
 /// Nothing is checked and nothing is connected before a builder's `open`.
@@ -96,7 +100,7 @@ impl Kafka {
         KafkaSourceBuilder { group: None, ..self.source("") }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         not_blank("bootstrap servers", &self.servers)?;
         not_blank("topic", &self.topic)?;
         not_zero("open timeout", self.open_timeout)?;

@@ -25,9 +25,9 @@ struct Inner {
     ignores_group: bool,
 }
 
-/// A refusal that librdkafka met in the background.
+/// What librdkafka met in the background, where a request only times out.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Trouble {
     pub(crate) code: RDKafkaErrorCode,
     /// What librdkafka says of it: which broker, which step, and the broker's own words.
     pub(crate) reason: String,
@@ -35,7 +35,9 @@ pub(crate) struct Refusal {
 
 #[derive(Debug, Default)]
 struct State {
-    denied: Option<Refusal>,
+    denied: Option<Trouble>,
+    denied_group: Option<Trouble>,
+    unreached: Option<Trouble>,
     producer_id: bool,
 }
 
@@ -52,9 +54,39 @@ impl Context {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn keep(&self, trouble: Trouble) {
+        let mut state = self.state();
+        match (trouble.code, kind_of(trouble.code)) {
+            // It says how many brokers are down, and not which, or why.
+            (RDKafkaErrorCode::AllBrokersDown, _) => {}
+            (_, ErrorKind::Unavailable) => state.unreached = Some(trouble),
+            (code, ErrorKind::Denied) => {
+                let of_group = code == RDKafkaErrorCode::GroupAuthorizationFailed;
+                if of_group {
+                    state.denied_group = Some(trouble.clone());
+                }
+                if !(of_group && self.0.ignores_group) {
+                    state.denied = Some(trouble);
+                }
+                self.0.changed.notify_all();
+            }
+            _ => {}
+        }
+    }
+
     /// The refusal that librdkafka met in the background, if any: requests only time out then, and would hide the reason.
-    pub(crate) fn denied(&self) -> Option<Refusal> {
+    pub(crate) fn denied(&self) -> Option<Trouble> {
         self.state().denied.clone()
+    }
+
+    /// The refusal of the client's group, also where the client can do without.
+    pub(crate) fn denied_group(&self) -> Option<Trouble> {
+        self.state().denied_group.clone()
+    }
+
+    /// Which broker could not be reached last, and why: a name that does not resolve, a port where nobody listens.
+    pub(crate) fn unreached(&self) -> Option<Trouble> {
+        self.state().unreached.clone()
     }
 
     /// Waits until the idempotent producer has its id, or a refusal is known, or the time is over.
@@ -104,13 +136,10 @@ impl ClientContext for Context {
     fn stats(&self, _: Statistics) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(code) = code_of(&error)
-            .map(|code| if is_refused_certificate(reason) { RDKafkaErrorCode::SSL } else { code })
-            && kind_of(code) == ErrorKind::Denied
-            && !(self.0.ignores_group && code == RDKafkaErrorCode::GroupAuthorizationFailed)
-        {
-            self.state().denied = Some(Refusal { code, reason: reason.to_owned() });
-            self.0.changed.notify_all();
+        let code = code_of(&error)
+            .map(|code| if is_refused_certificate(reason) { RDKafkaErrorCode::SSL } else { code });
+        if let Some(code) = code {
+            self.keep(Trouble { code, reason: reason.to_owned() });
         }
         tracing::debug!(target: "librdkafka", %error, "{reason}");
     }

@@ -4,7 +4,7 @@ use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::context::Refusal;
+use crate::context::Trouble;
 
 /// The operations in which a permission is missing, as errors name them.
 pub(crate) const CREATE_TOPIC: &str = "create the topic";
@@ -18,8 +18,8 @@ pub(crate) trait KafkaErrors {
 
     fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error;
 
-    /// The error of an operation that cannot succeed because of a refusal in the background.
-    fn refused(&self, operation: &'static str, refusal: &Refusal) -> Error;
+    /// The error of an operation that cannot succeed because of what librdkafka met in the background.
+    fn in_background(&self, operation: &'static str, trouble: &Trouble) -> Error;
 }
 
 impl KafkaErrors for Place {
@@ -48,9 +48,9 @@ impl KafkaErrors for Place {
         self.kafka(operation, KafkaError::Global(code))
     }
 
-    fn refused(&self, operation: &'static str, refusal: &Refusal) -> Error {
-        let message = format!("{}: {}", advice(self, operation, refusal.code), refusal.reason);
-        self.error(kind_of(refusal.code), operation, message).with_source(KafkaError::Global(refusal.code))
+    fn in_background(&self, operation: &'static str, trouble: &Trouble) -> Error {
+        let message = format!("{}: {}", advice(self, operation, trouble.code), trouble.reason);
+        self.error(kind_of(trouble.code), operation, message).with_source(KafkaError::Global(trouble.code))
     }
 }
 

@@ -126,6 +126,8 @@
 //! re-exported as [`rdkafka`], with its mock cluster for tests. librdkafka's log lines are `tracing` events with the target
 //! `librdkafka`.
 //!
+//! [`Kafka::inspect`] tells what cluster, topic and group are like, without writing anything, for programs that judge a set-up.
+//!
 //! # When the broker goes away
 //!
 //! librdkafka reconnects by itself. While no broker can be reached, `next` says
@@ -144,6 +146,7 @@ mod blocking;
 mod config;
 mod context;
 mod error;
+mod inspect;
 mod items;
 mod partition;
 mod poller;
@@ -157,6 +160,7 @@ pub use config::{
     DEFAULT_OPEN_TIMEOUT, DEFAULT_PARTITION_REFRESH, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, Kafka,
     KafkaSinkBuilder, KafkaSourceBuilder,
 };
+pub use inspect::{Broker, GroupInspection, GroupOffset, Inspection, Partition};
 pub use partition::partition_for;
 pub use properties::CreateTopic;
 pub use rdkafka;

@@ -8,10 +8,15 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::blocking::{Deadline, SLICE};
 use crate::context::Context;
 use crate::error::KafkaErrors;
 
 pub(crate) type Client = BaseConsumer<Context>;
+
+/// How long to wait for another event of librdkafka's. A poll without a wait takes one alone, be it a line for the log, and a
+/// refusal would come behind all of these.
+const EVENTS: Duration = Duration::from_millis(5);
 
 /// The metadata of an offset that only fixes a new group's start. Any other, also that of another program, is a commit.
 const START_MARK: &str = "start";
@@ -21,8 +26,8 @@ const COMMIT_MARK: &str = "committed";
 /// A group's offset in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
-    offset: i64,
-    is_start: bool,
+    pub(crate) offset: i64,
+    pub(crate) is_start: bool,
 }
 
 /// Where to read each partition from, and what that means.
@@ -59,8 +64,36 @@ pub(crate) fn plan(stored: &[Option<Stored>], low: &[i64], high: &[i64], start: 
     Plan { positions, resumed: committed && lost.is_empty(), is_new, lost }
 }
 
-/// The group's offsets.
+/// Lets errors that librdkafka met in the background reach the context. Only for a client to which nothing is assigned: it would
+/// throw records away.
+pub(crate) fn serve(client: &Client) {
+    while client.poll(EVENTS).is_some() {}
+}
+
+/// The group's offsets, as soon as its coordinator tells them.
+///
+/// It is asked in slices: librdkafka waits for the coordinator, and that the broker keeps the group from this client shows in the
+/// background alone.
 pub(crate) fn stored(
+    client: &Client,
+    context: &Context,
+    place: &Place,
+    operation: &'static str,
+    partitions: usize,
+    deadline: Deadline,
+) -> Result<Vec<Option<Stored>>> {
+    deadline.patiently(|left| {
+        ask_for_stored(client, &place.topic, partitions, left.min(SLICE)).map_err(|cause| {
+            serve(client);
+            match context.denied_group().or_else(|| context.denied()) {
+                Some(refusal) => place.in_background(operation, &refusal),
+                None => place.kafka(operation, cause),
+            }
+        })
+    })
+}
+
+fn ask_for_stored(
     client: &Client,
     topic: &str,
     partitions: usize,

@@ -259,7 +259,7 @@ fn connect(
         let timeout = PRODUCER_ID_TIMEOUT.min(deadline.left());
         if !context.wait_for_producer_id(timeout) {
             if let Some(refusal) = context.denied() {
-                return Err(place.refused(OPEN, &refusal));
+                return Err(place.in_background(OPEN, &refusal));
             }
             if let Some((code, _)) = client.fatal_error() {
                 return Err(place.code(OPEN, code));

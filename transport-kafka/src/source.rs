@@ -13,9 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::admin;
 use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
-use crate::config::{Kafka, KafkaSourceBuilder};
+use crate::config::{Kafka, KafkaSourceBuilder, NO_GROUP};
 use crate::context::Context;
-use crate::error::KafkaErrors;
 use crate::items::{Awaited, Item, Shared};
 use crate::poller::Poller;
 use crate::positions::{self, Client, as_ours};
@@ -26,13 +25,6 @@ const REMAINING: &str = "count what remains";
 
 /// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
 const BUFFER: usize = 64;
-
-/// How long one question at opening may take before it is looked for a refusal in the background.
-const SLICE: Duration = Duration::from_millis(500);
-
-/// How long opening waits for another event of librdkafka's. A poll without a wait takes one alone, be it a line for the log, and
-/// a refusal would come behind all of these.
-const EVENTS: Duration = Duration::from_millis(5);
 
 /// For how long a partition's end may be ahead of the reader, and nothing come, before it is looked at closely. That costs a new
 /// fetch.
@@ -46,10 +38,6 @@ const RESERVED: [&str; 5] = [
     "auto.offset.reset",
     "enable.partition.eof",
 ];
-
-/// The group that librdkafka is given for an observer, because it reads for nobody without one. Nothing is ever stored for
-/// it, and nobody joins it.
-const NO_GROUP: &str = "backup-tracker-observer";
 
 /// Reads the topic from the group's position, or without a group. Made by [`KafkaSourceBuilder::open`].
 ///
@@ -240,8 +228,7 @@ fn open(
     let context = if observes { Context::for_observer() } else { Context::default() };
     let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
     let topic = &*place.topic;
-    // Nothing is assigned yet, so this yields no record; errors reach the context.
-    let serve = || while client.poll(EVENTS).is_some() {};
+    let serve = || positions::serve(&client);
     let found = admin::partitions(client.client(), &context, place, OPEN, deadline, created, serve)?;
     let count = found.len();
     // A new topic's leaders, and a new group's coordinator, may need a moment. Opening has its time for that.
@@ -251,17 +238,7 @@ fn open(
     let stored = if observes {
         vec![None; count]
     } else {
-        // In slices: librdkafka waits for the group's coordinator, and that the broker keeps it from this client shows in the
-        // background alone.
-        deadline.patiently(|left| {
-            positions::stored(&client, topic, count, left.min(SLICE)).map_err(|cause| {
-                serve();
-                match context.denied() {
-                    Some(refusal) => place.refused(OPEN, &refusal),
-                    None => place.kafka(OPEN, cause),
-                }
-            })
-        })?
+        positions::stored(&client, &context, place, OPEN, count, deadline)?
     };
     // The position first: it is never behind an end that is asked for later.
     let low = patiently(&|left| positions::low(&client, topic, count, left))?;

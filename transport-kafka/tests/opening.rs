@@ -59,7 +59,7 @@ async fn an_unreachable_broker_fails_the_opening_in_time() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // And one that takes connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    for port in [port, silent.local_addr().unwrap().port()] {
+    for (port, why) in [(port, "Connection refused"), (silent.local_addr().unwrap().port(), "")] {
         let kafka = Kafka::new(format!("127.0.0.1:{port}"), "backups").open_timeout(timeout);
         let begin = Instant::now();
         let sink = soon(kafka.sink().open()).await.unwrap_err();
@@ -70,6 +70,10 @@ async fn an_unreachable_broker_fails_the_opening_in_time() {
         for (error, took) in [(sink, sink_took), (source, source_took)] {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
             assert!(took < timeout + Duration::from_secs(1), "{took:?}: {error}");
+            if !why.is_empty() {
+                let address = format!("127.0.0.1:{port}");
+                assert!(error.to_string().contains(&address) && error.to_string().contains(why), "{error}");
+            }
         }
     }
 }

@@ -108,6 +108,9 @@
 //! [`Nats::connect_options`] takes the client library's options whole, [`CreateStream::native`] a stream's settings whole. The
 //! client library is [`async_nats`].
 //!
+//! [`Nats::inspect`] tells what server, stream, bucket and group are like, without writing anything, for programs that judge a
+//! set-up.
+//!
 //! # When the server goes away
 //!
 //! The client library connects again by itself, to any server of the list or that those have told of, at least once a second;
@@ -133,6 +136,7 @@ mod create;
 mod error;
 mod group;
 mod headers;
+mod inspect;
 mod link;
 mod opening;
 mod position;
@@ -148,6 +152,7 @@ pub use builder::{
 };
 pub use config::{DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, Nats};
 pub use create::{CreateStream, DEFAULT_DUPLICATE_WINDOW};
+pub use inspect::{GroupPosition, Inspection, Server, Stream};
 pub use sink::NatsSink;
 pub use source::NatsSource;
 pub use subject::{application_of, token_of};

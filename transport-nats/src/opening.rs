@@ -94,7 +94,7 @@ impl Opening<'_> {
 }
 
 /// Why events cannot be kept in a stream like this.
-fn unfit(config: &Config, filter: &str) -> Option<String> {
+pub(crate) fn unfit(config: &Config, filter: &str) -> Option<String> {
     if !config.subjects.iter().any(|subject| covers(subject, filter)) {
         let subjects = config.subjects.join("`, `");
         return Some(format!(

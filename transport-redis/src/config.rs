@@ -124,7 +124,7 @@ impl Redis {
         RedisSourceBuilder { group: None, ..self.source("") }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         not_blank("topic", &self.topic)?;
         not_zero("open timeout", self.open_timeout)?;
         self.access.check()

@@ -145,6 +145,8 @@
 //! library is re-exported as [`redis`]. Its own time limits are off, because the default of 500 ms for an answer would end every
 //! read that blocks; this crate's bound each request instead. Its reconnecting `ConnectionManager` is not used.
 //!
+//! [`Redis::inspect`] tells what server, stream and groups are like, without writing anything, for programs that judge a set-up.
+//!
 //! # When the server goes away
 //!
 //! Every request fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), at once when the server refuses connections and
@@ -167,6 +169,7 @@ mod answer;
 mod config;
 mod entry;
 mod error;
+mod inspect;
 mod link;
 mod log;
 mod reader;
@@ -179,6 +182,7 @@ pub use config::{
     DEFAULT_MAX_EVENT_BYTES, DEFAULT_OPEN_TIMEOUT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, Redis,
     RedisSinkBuilder, RedisSourceBuilder,
 };
+pub use inspect::{Clock, Group, Inspection, Permissions, Stream};
 pub use redis;
 pub use sink::RedisSink;
 pub use source::RedisSource;

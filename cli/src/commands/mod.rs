@@ -2,8 +2,11 @@
 
 mod announce;
 mod announcing;
+mod completions;
 mod demo;
+mod doctor;
 mod history;
+mod man;
 mod reading;
 mod recover;
 mod run;
@@ -21,8 +24,11 @@ use crate::exit::Exit;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Announce(Box<announce::Arguments>),
+    Completions(completions::Arguments),
     Demo(demo::Arguments),
+    Doctor(Box<doctor::Arguments>),
     History(Box<history::Arguments>),
+    Man(man::Arguments),
     Recover(Box<recover::Arguments>),
     Run(Box<run::Arguments>),
     Status(Box<status::Arguments>),
@@ -41,8 +47,11 @@ impl Command {
     pub(crate) async fn run(self, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
         match self {
             Self::Announce(arguments) => announce::run(&arguments, out).await,
+            Self::Completions(arguments) => completions::run(&arguments, out),
             Self::Demo(arguments) => demo::run(&arguments, out).await,
+            Self::Doctor(arguments) => doctor::run(&arguments, out).await,
             Self::History(arguments) => history::run(&arguments, out).await,
+            Self::Man(arguments) => man::run(&arguments, out),
             Self::Recover(arguments) => recover::run(&arguments, out).await,
             Self::Run(arguments) => run::run(&arguments).await,
             Self::Status(arguments) => status::run(&arguments, out).await,

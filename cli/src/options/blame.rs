@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str, &str); 10] = [
 ];
 
 /// The error of opening with the option that is to blame, if one is.
-pub(super) fn blame(error: Error) -> OpenError {
+pub(crate) fn blame(error: Error) -> OpenError {
     if is_about_replicas(&error) {
         return OptionsError::invalid(
             "--create-topic-replicas",

@@ -125,10 +125,12 @@ mod url;
 mod words;
 
 pub use application::ApplicationOption;
+pub(crate) use blame::blame;
 /// The version of `clap` that the groups are for.
 pub use clap;
 pub use error::{OpenError, OptionsError, OptionsErrorKind};
 pub use kafka::KafkaOptions;
+pub(crate) use properties::librdkafka_features;
 pub use tracker::{BackupTrackerOptions, DEFAULT_REPLICAS, DEFAULT_TOPIC};
 pub use transport::Transport;
 pub use words::TransportName;

@@ -22,6 +22,15 @@ impl BackupTrackerOptions {
         Ok(self.resolve(kafka)?.transport)
     }
 
+    /// The transport, and the group from wherever it is given.
+    pub(crate) fn transport_and_group(
+        &self,
+        kafka: &KafkaOptions,
+    ) -> Result<(Transport, Option<String>), OptionsError> {
+        let Resolved { transport, group, .. } = self.resolve(kafka)?;
+        Ok((transport, group))
+    }
+
     fn resolve(&self, kafka: &KafkaOptions) -> Result<Resolved, OptionsError> {
         Resolved::new(self, kafka, &environment::process)
     }

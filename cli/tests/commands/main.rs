@@ -3,7 +3,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod doctor;
 mod history;
+mod interface;
 mod process;
 mod program;
 mod ready;

@@ -45,7 +45,7 @@ fn refusal(name: &str, property: &Property, cause: KafkaError) -> OptionsError {
 }
 
 /// What librdkafka was built with: `ssl`, `sasl_scram` and the like.
-fn features() -> String {
+pub(crate) fn features() -> String {
     // A librdkafka that does not tell has none, which shows where one is needed.
     ClientConfig::new()
         .create_native_config()

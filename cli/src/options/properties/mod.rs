@@ -18,6 +18,7 @@ use std::sync::Arc;
 use backup_tracker::StartAt;
 use tracing::info;
 
+pub(crate) use self::client::features as librdkafka_features;
 use self::login::Login;
 use self::origin::{Origin, Properties, Property};
 use super::KafkaOptions;
