@@ -1,11 +1,12 @@
 //! The commands, run as programs on a mock cluster.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
 mod doctor;
 mod history;
 mod interface;
+mod lines;
 mod process;
 mod program;
 mod ready;

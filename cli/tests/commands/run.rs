@@ -47,11 +47,11 @@ fn a_command_runs_between_its_announcements_and_its_status_is_the_programs() {
 #[test]
 fn everybody_is_paused_while_it_runs() {
     let bench = Bench::new();
-    let mut run = bench.start(&["sh", "-c", "echo up; read line"]);
+    let run = bench.start(&["sh", "-c", "echo up; read line"]);
     assert_eq!(run.line(), "up");
     // Standard input is empty.
     assert_eq!(run.status(), Some(1));
-    let mut run = bench.start(&SLEEPER);
+    let run = bench.start(&SLEEPER);
     let pid = run.pid();
     assert_eq!(bench.state(), "BACKING_UP");
     kill(pid);
@@ -63,7 +63,7 @@ fn everybody_is_paused_while_it_runs() {
 fn after_sigkill_the_next_run_takes_over_and_so_does_recover() {
     let bench = Bench::new();
     for recover in [false, true] {
-        let mut run = bench.start(&SLEEPER);
+        let run = bench.start(&SLEEPER);
         let command = run.pid();
         run.signal(Signal::KILL);
         assert_eq!(run.status(), None);
@@ -84,7 +84,7 @@ fn after_sigkill_the_next_run_takes_over_and_so_does_recover() {
 #[test]
 fn a_command_that_outlives_its_run_is_at_work() {
     let bench = Bench::new();
-    let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
+    let run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
     let orphan = run.pid();
     run.signal(Signal::KILL);
     assert_eq!(run.status(), None);
@@ -104,7 +104,7 @@ fn a_command_that_outlives_its_run_is_at_work() {
 #[test]
 fn what_somebody_else_has_begun_meanwhile_is_not_ended() {
     let mut bench = Bench::new();
-    let mut run = bench.start(&SLEEPER);
+    let run = bench.start(&SLEEPER);
     let command = run.pid();
     bench.step("shop", TEN, BackingUp, Ready);
     bench.step("shop", TEN, Ready, Restoring);
@@ -117,7 +117,7 @@ fn what_somebody_else_has_begun_meanwhile_is_not_ended() {
 #[test]
 fn a_success_after_which_somebody_else_had_taken_over_is_none() {
     let mut bench = Bench::new();
-    let mut run = bench.start(&["sh", "-c", "trap 'kill $!; exit 0' TERM; sleep 1000 & echo $$; wait"]);
+    let run = bench.start(&["sh", "-c", "trap 'kill $!; exit 0' TERM; sleep 1000 & echo $$; wait"]);
     let command = run.pid();
     bench.step("shop", TEN, BackingUp, Ready);
     kill_process(command, Signal::TERM).unwrap();
@@ -141,7 +141,7 @@ fn of_several_that_begin_at_once_no_two_run_side_by_side() {
 #[test]
 fn a_run_that_is_at_work_is_left_alone() {
     let bench = Bench::new();
-    let mut run = bench.start(&SLEEPER);
+    let run = bench.start(&SLEEPER);
     let command = run.pid();
     for options in [&[][..], &["--take-over"], &["--anyway"]] {
         let second = bench.run_command(options, &["echo", "ran"]);

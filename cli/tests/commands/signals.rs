@@ -18,21 +18,21 @@ const LISTENER: &str = "
 fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
     let bench = Bench::new();
     for (signal, status) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::USR1, 138)] {
-        let mut run = bench.start(&SLEEPER);
+        let run = bench.start(&SLEEPER);
         let command = run.pid();
         run.signal(signal);
         assert_eq!(run.status(), Some(status), "{signal:?}");
         ends(command);
     }
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
-        let mut run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
+        let run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
         let grandchild = run.pid();
         run.signal(signal);
         assert_eq!(run.status(), Some(status), "{signal:?}");
         ends(grandchild);
         assert_eq!(bench.state(), "READY");
     }
-    let mut run = bench.start(&[
+    let run = bench.start(&[
         "sh",
         "-c",
         "trap 'echo heard; exit 9' TERM; sleep 1000 & echo up; while :; do wait; done",
@@ -48,7 +48,7 @@ fn signals_reach_the_command_and_what_it_started_and_the_end_is_announced() {
 fn on_a_terminal_a_key_reaches_the_command_once_and_so_does_a_signal_that_somebody_sends() {
     let bench = Bench::new();
     let (mut ours, theirs) = terminal();
-    let mut run = bench.start_on(theirs, &["sh", "-c", LISTENER]);
+    let run = bench.start_on(theirs, &["sh", "-c", LISTENER]);
     assert_eq!(run.line(), "up");
     for (key, signal, heard) in [(b"\x03", Signal::INT, "int"), (b"\x1c", Signal::QUIT, "quit")] {
         ours.write_all(key).unwrap();
@@ -76,7 +76,7 @@ fn what_is_ignored_when_it_begins_stays_so_for_it_and_for_the_command() {
         (&["env", "--ignore-signal=INT"], Signal::INT),
         (&["env", "--ignore-signal=QUIT"], Signal::QUIT),
     ] {
-        let mut run = bench.start_by(by, &["sh", "-c", command]);
+        let run = bench.start_by(by, &["sh", "-c", command]);
         let pid = run.pid();
         run.signal(signal);
         run.signal(Signal::USR1);

@@ -1,12 +1,14 @@
 //! A `run` that goes on.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bench::Bench;
+use crate::lines::Lines;
+use crate::process::ends;
 
 /// A command that says that it runs, and its process id, and then sleeps.
 pub(crate) const SLEEPER: [&str; 3] = ["sh", "-c", "echo $$; exec sleep 1000"];
@@ -35,7 +37,7 @@ impl Bench {
         // What a killed `run` leaves behind must not hold on to our own standard error.
         let process = program.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = process.spawn().unwrap();
-        let out = BufReader::new(process.stdout.take().unwrap());
+        let out = Lines::of(process.stdout.take().unwrap());
         Run { process, out }
     }
 }
@@ -43,24 +45,22 @@ impl Bench {
 /// It goes on until this is dropped.
 pub(crate) struct Run {
     process: Child,
-    out: BufReader<ChildStdout>,
+    out: Lines,
 }
 
 impl Run {
     /// The next line that the command writes.
-    pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert_ne!(self.out.read_line(&mut line).unwrap(), 0, "the command is over");
-        line.trim().to_owned()
+    pub(crate) fn line(&self) -> String {
+        self.out.next()
     }
 
     /// Writes a line to the command.
-    pub(crate) fn write(&mut self, line: &str) {
+    pub(crate) fn write(&self, line: &str) {
         writeln!(self.process.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
     /// The process id that the command says.
-    pub(crate) fn pid(&mut self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.line().parse().unwrap()).unwrap()
     }
 
@@ -70,6 +70,8 @@ impl Run {
 
     /// The exit status, once the program has ended; its standard input ends first.
     pub(crate) fn status(mut self) -> Option<i32> {
+        drop(self.process.stdin.take());
+        ends(Pid::from_child(&self.process));
         self.process.wait().unwrap().code()
     }
 }

@@ -1,9 +1,7 @@
 //! A broker, a primary, and the program that watches it.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
@@ -14,10 +12,9 @@ use rustix::process::Pid;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::lines::Lines;
+pub(crate) use crate::lines::PATIENCE;
 use crate::process::ends;
-
-/// How long anything that must happen may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Bench {
     primary: Primary,
@@ -176,61 +173,6 @@ impl Drop for Program {
 pub(crate) fn send(signal: &str, to: &str) {
     let sent = Command::new("kill").args([&format!("-{signal}"), "--", to]).status().unwrap();
     assert!(sent.success());
-}
-
-/// What a program writes, line by line.
-pub(crate) struct Lines {
-    lines: Receiver<String>,
-}
-
-impl Lines {
-    fn of(source: impl Read + Send + 'static) -> Self {
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(source).lines() {
-                if line.map(|line| sender.send(line)).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { lines }
-    }
-
-    pub(crate) fn next(&self) -> String {
-        self.within(PATIENCE).expect("no line came")
-    }
-
-    /// The next line, if one comes within this time.
-    pub(crate) fn within(&self, limit: Duration) -> Option<String> {
-        match self.lines.recv_timeout(limit) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => panic!("the output ended"),
-        }
-    }
-
-    /// Skips lines up to one with these words.
-    pub(crate) fn with(&self, words: &str) -> String {
-        loop {
-            let line = self.next();
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
-
-    /// Everything up to the end, of a program that has ended.
-    pub(crate) fn rest(&self) -> Vec<String> {
-        let end = Instant::now() + PATIENCE;
-        let mut rest = Vec::new();
-        loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => rest.push(line),
-                Err(RecvTimeoutError::Timeout) => panic!("the output does not end after {rest:?}"),
-                Err(RecvTimeoutError::Disconnected) => return rest,
-            }
-        }
-    }
 }
 
 /// Looks until it is so.

@@ -9,6 +9,8 @@ mod events;
 mod hooks;
 mod http;
 mod limits;
+#[path = "../commands/lines.rs"]
+mod lines;
 mod misuse;
 mod printing;
 #[path = "../commands/process.rs"]
