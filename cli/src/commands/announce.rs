@@ -1,14 +1,12 @@
 //! `backup-tracker announce`: the operator's way out when a primary is gone for good.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::announcing::{Ready, Why};
-use super::reading::time;
+use super::announcing::{ReadyOptions, Why};
 use crate::exit::Exit;
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
+use crate::options::ApplicationOption;
 
 /// Announces in the place of a primary that is gone for good.
 #[derive(Debug, Args)]
@@ -40,19 +38,8 @@ struct ReadyArguments {
     #[arg(long)]
     yes: bool,
 
-    /// How long the broker may take to answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse_duration)]
-    timeout: Duration,
-
-    /// Write one JSON document instead of a line of text.
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    ready: ReadyOptions,
 }
 
 const AFTER: &str = "\
@@ -66,9 +53,8 @@ Example:
 /// Runs the command.
 pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
     let What::Ready(arguments) = &arguments.what;
-    let ReadyArguments { application, reason, yes, timeout, json, backups, kafka } = arguments;
-    let why = Why::Operator { reason, yes: *yes };
-    Ready { application, timeout: *timeout, json: *json, backups, kafka }.announce(&why, out).await
+    let ReadyArguments { application, reason, yes, ready } = arguments;
+    ready.announce(application, &Why::Operator { reason, yes: *yes }, out).await
 }
 
 /// It is one line, and says something.

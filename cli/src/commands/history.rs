@@ -10,10 +10,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::reading::json::{CountsJson, Head, StepJson};
-use super::reading::{Log, json, read_all, remarks, say, time};
+use super::reading::{LogOptions, json, read_all, remarks, say, time};
 use crate::exit::Exit;
 use crate::ledger::{Account, Operation};
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
+use crate::options::ApplicationOption;
 
 /// Shows the backups and restores of every application on the topic: begin, end, duration and outcome.
 ///
@@ -46,10 +46,7 @@ pub(crate) struct Arguments {
     timeout: Duration,
 
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    log: LogOptions,
 }
 
 const AFTER: &str = "\
@@ -138,7 +135,7 @@ impl<'a> ApplicationJson<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
-    let log = Log { backups: &arguments.backups, kafka: &arguments.kafka };
+    let log = arguments.log.log();
     let ledger = match read_all(&log, arguments.timeout).await {
         Ok(ledger) => ledger,
         Err(error) => return Ok(say::failed(&error)),

@@ -1,14 +1,12 @@
 //! `backup-tracker recover`: for the script of a primary that is to begin in order.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use clap::Args;
 
-use super::announcing::{Ready, Why};
-use super::reading::time;
+use super::announcing::{ReadyOptions, Why};
 use crate::exit::Exit;
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
+use crate::options::ApplicationOption;
 
 /// Brings an application back to READY where the log leaves it in a backup, a restore, or nowhere; else it does nothing.
 ///
@@ -21,19 +19,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     application: ApplicationOption,
 
-    /// How long the broker may take to answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse_duration)]
-    timeout: Duration,
-
-    /// Write one JSON document instead of a line of text.
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    ready: ReadyOptions,
 }
 
 const AFTER: &str = "\
@@ -46,6 +33,6 @@ Example:
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
-    let Arguments { application, timeout, json, backups, kafka } = arguments;
-    Ready { application, timeout: *timeout, json: *json, backups, kafka }.announce(&Why::Recovery, out).await
+    let Arguments { application, ready } = arguments;
+    ready.announce(application, &Why::Recovery, out).await
 }

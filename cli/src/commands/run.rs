@@ -21,9 +21,9 @@ use self::child::{Child, code_of};
 use self::ending::{Ended, Owed};
 use self::signals::{Signals, code};
 use super::announcing::Runner;
-use super::reading::{Log, say, time};
+use super::reading::{Log, LogOptions, say, time};
 use crate::exit::Exit;
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, OpenError};
+use crate::options::{ApplicationOption, OpenError};
 
 /// Runs a command as the backup (or the restore) of an application: announces the beginning, runs it, and announces the end.
 ///
@@ -59,10 +59,7 @@ pub(crate) struct Arguments {
     json: bool,
 
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    log: LogOptions,
 
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -174,7 +171,7 @@ impl Run<'_> {
     }
 
     fn log(&self) -> Log<'_> {
-        Log { backups: &self.arguments.backups, kafka: &self.arguments.kafka }
+        self.arguments.log.log()
     }
 
     /// Runs it as the operation that this event began, if one was announced.

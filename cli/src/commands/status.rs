@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::reading::json::{CountsJson, Head, StateJson};
 use super::reading::table::Table;
-use super::reading::{Log, json, read_all, remarks, say, time};
+use super::reading::{Log, LogOptions, json, read_all, remarks, say, time};
 use crate::exit::Exit;
 use crate::ledger::{Account, Ledger};
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions};
+use crate::options::ApplicationOption;
 
 /// Shows the state of every application on the topic: since when, and by which announcement.
 ///
@@ -35,10 +35,7 @@ pub(crate) struct Arguments {
     timeout: Duration,
 
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    log: LogOptions,
 }
 
 const AFTER: &str = "\
@@ -78,8 +75,8 @@ impl<'a> ApplicationJson<'a> {
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
-    let Arguments { application, json, timeout, backups, kafka } = arguments;
-    let log = Log { backups, kafka };
+    let Arguments { application, json, timeout, log } = arguments;
+    let log = log.log();
     let ledger = match read_all(&log, *timeout).await {
         Ok(ledger) => ledger,
         Err(error) => return Ok(say::failed(&error)),

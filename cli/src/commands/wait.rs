@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use self::telling::Telling;
 use super::reading::json::StateJson;
-use super::reading::{Log, Reading, json, open, patience, say, time};
+use super::reading::{LogOptions, Reading, json, open, patience, say, time};
 use crate::exit::Exit;
 use crate::ledger::{Account, Ledger};
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, OpenError};
+use crate::options::{ApplicationOption, OpenError};
 
 /// Waits until an application is in a state; if it is there already, not at all.
 ///
@@ -41,10 +41,7 @@ pub(crate) struct Arguments {
     json: bool,
 
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    log: LogOptions,
 }
 
 const AFTER: &str = "\
@@ -135,7 +132,7 @@ async fn wait(
     until: BackupState,
     telling: &mut Telling,
 ) -> Result<Outcome, OpenError> {
-    let log = Log { backups: &arguments.backups, kafka: &arguments.kafka };
+    let log = arguments.log.log();
     let mut notices = say::Notices::default();
     let mut waits = patience().waits();
     telling.now(format!("connecting for {log}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backup_tracker::{BackupState, ErrorKind, PrimaryBackupTracker, PrimaryBuilder, RetryPolicy};
 
-pub(super) use ready::{Ready, Why};
+pub(super) use ready::{ReadyOptions, Why};
 pub(super) use runner::Runner;
 use uuid::Uuid;
 

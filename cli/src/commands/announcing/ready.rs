@@ -4,22 +4,28 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use backup_tracker::{BackupState, BackupTracker, RetryPolicy};
+use clap::Args;
 use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::LastWord;
-use crate::commands::reading::{Log, json, say, time};
+use crate::commands::reading::{Log, LogOptions, json, say, time};
 use crate::exit::Exit;
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, OpenError};
+use crate::options::{ApplicationOption, OpenError};
 
-/// Brings an application back to READY.
-#[derive(Debug)]
-pub(in crate::commands) struct Ready<'a> {
-    pub(in crate::commands) application: &'a ApplicationOption,
-    pub(in crate::commands) timeout: Duration,
-    pub(in crate::commands) json: bool,
-    pub(in crate::commands) backups: &'a BackupTrackerOptions,
-    pub(in crate::commands) kafka: &'a KafkaOptions,
+/// The options of whatever brings an application back to READY.
+#[derive(Args, Debug)]
+pub(in crate::commands) struct ReadyOptions {
+    /// How long the broker may take to answer.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time::parse_duration)]
+    timeout: Duration,
+
+    /// Write one JSON document instead of a line of text.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    log: LogOptions,
 }
 
 /// On whose behalf.
@@ -48,17 +54,18 @@ struct Document<'a> {
     reason: Option<&'a str>,
 }
 
-impl Ready<'_> {
+impl ReadyOptions {
     pub(in crate::commands) async fn announce(
         &self,
+        application: &ApplicationOption,
         why: &Why<'_>,
         out: &mut (dyn Write + Send),
     ) -> io::Result<Exit> {
-        let name = match self.application.name() {
+        let name = match application.name() {
             Ok(name) => name,
             Err(error) => return Ok(say::failed(&error.into())),
         };
-        let log = Log { backups: self.backups, kafka: self.kafka };
+        let log = self.log.log();
         let last = match LastWord::of(&log, name, self.timeout).await {
             Ok(last) => last,
             Err(error) => return Ok(say::failed(&error)),

@@ -15,7 +15,7 @@ use backup_tracker::{Error, ErrorKind};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(super) use driver::{Progress, Reading, patience};
-pub(super) use open::{Log, open};
+pub(super) use open::{Log, LogOptions, open};
 
 use crate::ledger::Ledger;
 use crate::options::OpenError;

@@ -3,8 +3,25 @@
 use std::fmt;
 
 use backup_tracker::{BoxSource, StartAt};
+use clap::Args;
 
 use crate::options::{BackupTrackerOptions, KafkaOptions, OpenError};
+
+/// The options that name a log.
+#[derive(Args, Debug)]
+pub(in crate::commands) struct LogOptions {
+    #[command(flatten)]
+    backups: BackupTrackerOptions,
+
+    #[command(flatten)]
+    kafka: KafkaOptions,
+}
+
+impl LogOptions {
+    pub(in crate::commands) const fn log(&self) -> Log<'_> {
+        Log { backups: &self.backups, kafka: &self.kafka }
+    }
+}
 
 /// The log that the options name.
 #[derive(Clone, Copy, Debug)]
