@@ -25,7 +25,8 @@ use super::reading::{Log, LogOptions, say, time};
 use crate::exit::Exit;
 use crate::options::{ApplicationOption, OpenError};
 
-/// Runs a command as the backup (or the restore) of an application: announces the beginning, runs it, and announces the end.
+/// Runs a command as the backup (or the restore) of an application: announces the beginning, runs it, and
+/// announces the end.
 ///
 /// The end is announced however the command ends. It is not run unless its beginning was announced.
 #[derive(Debug, Args)]
@@ -42,7 +43,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     anyway: bool,
 
-    /// End an operation that the log says is running, where it cannot be seen from here whether it still does.
+    /// End an operation that the log says is running, where it cannot be seen from here whether it still
+    /// does.
     #[arg(long)]
     take_over: bool,
 
@@ -54,7 +56,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time::parse_duration)]
     end_timeout: Duration,
 
-    /// Write one JSON document about the run to standard error when it is over. Standard output is the command's.
+    /// Write one JSON document about the run to standard error when it is over. Standard output is the
+    /// command's.
     #[arg(long)]
     json: bool,
 
@@ -159,8 +162,8 @@ impl Run<'_> {
         let damaged = match (&ended, self.command_status) {
             (Ended::BySomebodyElse(last), Some(_)) => {
                 say::error(format_args!(
-                    "{last}: somebody else ended the operation, or took over, before the command had ended; its result \
-                     may be damaged, and nothing was announced"
+                    "{last}: somebody else ended the operation, or took over, before the command had ended; its \
+                     result may be damaged, and nothing was announced"
                 ));
                 true
             }

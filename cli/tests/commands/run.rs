@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::time::{Duration, Instant};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
 use rustix::process::{Signal, kill_process};
@@ -7,11 +6,9 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use crate::bench::{Bench, TEN, nowhere};
-use crate::process::kill;
+use crate::process::{ends, kill};
 use crate::program::{Ended, checked, program};
 use crate::started::{Run, SLEEPER};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Bench {
     /// What was announced of `shop`, as the log holds it.
@@ -84,8 +81,8 @@ fn after_sigkill_the_next_run_takes_over_and_so_does_recover() {
 #[test]
 fn a_command_that_outlives_its_run_is_at_work() {
     let bench = Bench::new();
-    let run = bench.start(&["sh", "-c", "sleep 1000 & echo $!; wait"]);
-    let orphan = run.pid();
+    let run = bench.start(&["sh", "-c", "sleep 1000 & echo $$; echo $!; wait"]);
+    let (shell, orphan) = (run.pid(), run.pid());
     run.signal(Signal::KILL);
     assert_eq!(run.status(), None);
     let next = bench.run_command(&["--take-over"], &["echo", "ran"]);
@@ -93,11 +90,8 @@ fn a_command_that_outlives_its_run_is_at_work() {
     assert_eq!(bench.run(&["recover", "--application", "shop"]).status, Some(1));
     assert_eq!(bench.state(), "BACKING_UP");
     kill(orphan);
-    let end = Instant::now() + PATIENCE;
-    // The shell that waited for it ends a moment later.
-    while bench.run(&["recover", "--application", "shop"]).status != Some(0) {
-        assert!(Instant::now() < end);
-    }
+    ends(shell);
+    assert_eq!(bench.run(&["recover", "--application", "shop"]).status, Some(0));
     assert_eq!(bench.state(), "READY");
 }
 
@@ -196,8 +190,8 @@ fn without_an_announcement_the_command_is_not_run_unless_it_is_to_run_anyway() {
     let ended = run(&[], &["echo", "ran"]);
     assert_eq!((ended.status, &*ended.stdout), (Some(125), ""));
     assert!(ended.stderr.contains("the command was not run"), "{ended:?}");
-    let ended = run(&["--anyway"], &["sh", "-c", "echo $BACKUP_TRACKER_STATE; exit 3"]);
-    assert_eq!((ended.status, &*ended.stdout), (Some(3), "READY\n"));
+    let ended = run(&["--anyway"], &["sh", "-c", "echo $BACKUP_TRACKER_STATE [$BACKUP_TRACKER_ID]; exit 3"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(3), "READY []\n"));
     assert!(ended.stderr.contains("WHILE NOBODY PAUSES"), "{ended:?}");
 }
 

@@ -27,8 +27,8 @@ impl Bench {
         self.start_in_session(&["setsid", "--ctty"], &[], terminal.into(), command)
     }
 
-    /// In a session of its own, and with the signals as they are by default: neither the terminal nor the signals of whoever
-    /// runs the tests are its own.
+    /// In a session of its own, and with the signals as they are by default: neither the terminal nor the
+    /// signals of whoever runs the tests are its own.
     fn start_in_session(&self, session: &[&str], by: &[&str], stdin: Stdio, command: &[&str]) -> Run {
         let run = self.command(&[&["run", "--application", "shop", "--"], command].concat());
         let mut program = Command::new(session[0]);

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use program::{Ended, Running, checked, program};
 use turnstile::{ANNOUNCES, Mode, REGISTERS, Turnstile};
 
-/// How long an attempt that is under way is waited for (`run --help`), and some more for a machine that is busy.
+/// How long an attempt that is under way is waited for (`run --help`), and some more for a machine that is
+/// busy.
 const ATTEMPT: Duration = Duration::from_secs(11 + 9);
 
 struct Bench {

@@ -1,4 +1,5 @@
-//! A proxy in front of a server, which misbehaves from the moment on at which a certain request comes through.
+//! A proxy in front of a server, which misbehaves from the moment on at which a certain request comes
+//! through.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -20,7 +21,8 @@ pub(crate) enum Mode {
     Refuses,
     /// Passes on what is connected, and leaves new connections without an answer.
     Hangs,
-    /// Passes on what clients write, and keeps what the server answers; new connections are left without an answer.
+    /// Passes on what clients write, and keeps what the server answers; new connections are left without an
+    /// answer.
     HoldsAnswers,
 }
 

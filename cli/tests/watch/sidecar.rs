@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use crate::bench::{Bench, Program};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sidecar");
-/// How long nothing must happen for the test to believe that nothing happens: a worker that is not paused has done some pieces.
+/// How long nothing must happen for the test to believe that nothing happens: a worker that is not paused has
+/// done some pieces.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// The folder that worker, hook and backup share.
@@ -51,8 +52,8 @@ impl Pod {
         Program::start(worker)
     }
 
-    /// A `run` of the backup, which says when the copy is made, and lasts until its standard input ends. It fails if the
-    /// journal has changed by then.
+    /// A `run` of the backup, which says when the copy is made, and lasts until its standard input ends. It
+    /// fails if the journal has changed by then.
     fn backup(&self) -> (Program, ChildStdin) {
         let backup = format!(
             "{} {copy} && echo copied && cat >/dev/null && cmp {} {copy}",

@@ -1,4 +1,5 @@
-//! Which process of this program announced something, and whether it still lives: a header of every announcement says it.
+//! Which process of this program announced something, and whether it still lives: a header of every
+//! announcement says it.
 
 use std::fmt;
 use std::fs;
@@ -9,7 +10,8 @@ use backup_tracker::Header;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Runner {
     host: String,
-    /// One boot of the machine, one of its namespaces of process ids, one user: in another one nothing can be known.
+    /// One boot of the machine, one of its namespaces of process ids, one user: in another one nothing can be
+    /// known.
     space: String,
     pid: u32,
     /// When it started, in ticks since the boot: process ids are used again.
@@ -46,8 +48,9 @@ impl Runner {
         })
     }
 
-    /// Whether it still runs, or a command that it began does; `None` where that cannot be seen from here: on another machine,
-    /// after another boot, in another container, as another user, or on a system without `/proc`.
+    /// Whether it still runs, or a command that it began does; `None` where that cannot be seen from here: on
+    /// another machine, after another boot, in another container, as another user, or on a system without
+    /// `/proc`.
     pub(in crate::commands) fn is_alive(&self) -> Option<bool> {
         let known = !self.space.starts_with('-') && self.space == space() && self.started != "-";
         known.then(|| started(self.pid).as_deref() == Some(&self.started) || self.has_orphans())
@@ -86,7 +89,8 @@ fn space() -> String {
     }
 }
 
-/// The field `starttime` of `/proc/<pid>/stat` (proc(5)), the 22nd; the name in the second one may contain anything.
+/// The field `starttime` of `/proc/<pid>/stat` (proc(5)), the 22nd; the name in the second one may contain
+/// anything.
 fn started(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;

@@ -1,4 +1,5 @@
-//! How the beginning is announced: once the log says that nothing runs, and whoever is first in the log is at work.
+//! How the beginning is announced: once the log says that nothing runs, and whoever is first in the log is at
+//! work.
 
 use std::pin::pin;
 
@@ -53,7 +54,8 @@ pub(super) struct Prepared {
 }
 
 impl Run<'_> {
-    /// A primary that may begin. Announces nothing; goes on trying until the deadline while the broker cannot be reached.
+    /// A primary that may begin. Announces nothing; goes on trying until the deadline while the broker cannot
+    /// be reached.
     pub(super) async fn prepare(&self, deadline: Instant) -> Result<Prepared, NotBegun> {
         let mut waits = patience().waits();
         let mut notices = say::Notices::default();
@@ -113,9 +115,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Announces the beginning, and sees that nobody else began at the same time: the first one in the log is at work.
+    /// Announces the beginning, and sees that nobody else began at the same time: the first one in the log is
+    /// at work.
     ///
-    /// A signal that comes while it is announced is heeded as soon as it is known whether it is; a second one at once.
+    /// A signal that comes while it is announced is heeded as soon as it is known whether it is; a second one
+    /// at once.
     pub(super) async fn begin(&self, prepared: &Prepared, signals: &mut Signals) -> Begin {
         let mut announcing = pin!(self.announce(prepared));
         let mut asked = None;
@@ -128,7 +132,8 @@ impl Run<'_> {
                         return Begin::Owes(Owed::WayBack, NotBegun::Signal(signal));
                     }
                     say::note(format_args!(
-                        "{}: ending as soon as it is known whether the beginning is announced; once more to give up",
+                        "{}: ending as soon as it is known whether the beginning is announced; \
+                         once more to give up",
                         name(signal)
                     ));
                 }
@@ -176,9 +181,11 @@ impl Run<'_> {
         };
         match seen.unwrap_or_else(|_elapsed| late()) {
             Ok(last) if last.runs(begin) => Begin::Runs(begin),
-            // Behind the other one's beginning ours changes nothing, and the other one's end is the end of both.
+            // Behind the other one's beginning ours changes nothing, and the other one's end is the end of
+            // both.
             Ok(last) if last.state.is_operation() => Begin::Not(NotBegun::Busy(format!(
-                "{}: it began a moment earlier; the beginning announced here stands behind it and ends with it",
+                "{}: it began a moment earlier; the beginning announced here stands behind it and \
+                 ends with it",
                 last.describe()
             ))),
             Ok(last) => Begin::Not(NotBegun::Busy(format!(

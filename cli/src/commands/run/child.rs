@@ -35,8 +35,8 @@ enum Group {
 }
 
 impl Child {
-    /// Starts it. Without a controlling terminal it gets a process group of its own, so that a signal reaches whatever it has
-    /// started. On a terminal it stays in the group that may read from there.
+    /// Starts it. Without a controlling terminal it gets a process group of its own, so that a signal reaches
+    /// whatever it has started. On a terminal it stays in the group that may read from there.
     pub(super) fn spawn(command: &[OsString], environment: [(&str, &str); 4]) -> io::Result<Self> {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let group = if File::open("/dev/tty").is_ok() { Group::Terminal } else { Group::Own };

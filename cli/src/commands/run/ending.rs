@@ -93,7 +93,8 @@ impl Run<'_> {
                     told = true;
                     let limit = time::brief(limit);
                     say::error(format_args!(
-                        "{what} could not be announced yet: {error}; {application} {state}; trying for {limit}"
+                        "{what} could not be announced yet: {error}; {application} {state}; trying for \
+                         {limit}"
                     ));
                 }
                 Ok(Err(_as_before)) => {}
@@ -102,7 +103,8 @@ impl Run<'_> {
             sleep(AGAIN).await;
         }
         say::error(format_args!(
-            "{what} was not announced: {application} {state} until `backup-tracker recover --application {application}`"
+            "{what} was not announced: {application} {state} until `backup-tracker recover \
+             --application {application}`"
         ));
         Ended::Not
     }

@@ -29,8 +29,9 @@ pub(super) struct Caught {
 }
 
 impl Signals {
-    /// Catches them, but for those that are ignored when the program begins, as `nohup` wants SIGHUP, and a shell SIGINT and
-    /// SIGQUIT for what it begins in the background: these stay ignored, here and in the command.
+    /// Catches them, but for those that are ignored when the program begins, as `nohup` wants SIGHUP, and a
+    /// shell SIGINT and SIGQUIT for what it begins in the background: these stay ignored, here and in the
+    /// command.
     pub(super) fn catch() -> io::Result<Self> {
         let ignored = ignored();
         let wanted = ALL.into_iter().map(Signal::as_raw).filter(|signal| ignored >> (signal - 1) & 1 == 0);
