@@ -192,7 +192,7 @@ fn an_end_is_announced_when_the_server_is_back(mut server: Server) {
     drop(stdin);
     running.hears("the end could not be announced yet");
     server.restart();
-    running.hears("the end of the operation of shop is announced");
+    running.hears("the end is announced: shop is not paused any more");
     assert_eq!(running.ends().status, Some(0));
     assert_eq!(state(&server), "READY");
 }

@@ -126,7 +126,9 @@ fn what_somebody_else_began_is_not_ended_behind_a_beginning_that_could_not_be_se
     run.hears("the end could not be announced yet");
     bench.announce(&[(BackingUp, Ready), (Ready, Restoring)]);
     bench.turnstile.opens();
-    report(&run.ends(), 125, true, false);
+    let ended = run.ends();
+    report(&ended, 125, true, false);
+    assert!(!ended.stderr.contains("is not paused any more"), "{ended:?}");
     assert_eq!(bench.outcomes(), ["ended", "running"]);
 }
 

@@ -83,7 +83,7 @@ impl Run<'_> {
             };
             match attempt {
                 Ok(Ok(ended)) => {
-                    if told {
+                    if told && matches!(ended, Ended::ByUs) {
                         say::note(format_args!("{what} is announced: {application} is not paused any more"));
                     }
                     return ended;
