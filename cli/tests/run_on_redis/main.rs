@@ -196,6 +196,7 @@ fn a_broker_that_comes_in_time_is_waited_for() {
     let mut run = bench.start(&[]);
     run.hears("trying again");
     bench.turnstile.opens();
+    run.hears("the broker answers again");
     let ended = run.ends();
     assert_eq!((ended.status, &*ended.stdout), (Some(0), "ran\n"), "{ended:?}");
     assert_eq!(bench.outcomes(), ["ended"]);

@@ -66,7 +66,12 @@ impl Run<'_> {
                     notices.troubled(&error);
                     trouble = Some(error);
                 }
-                Ok(looked) => return looked,
+                Ok(looked) => {
+                    if looked.is_ok() {
+                        notices.fine();
+                    }
+                    return looked;
+                }
                 Err(_elapsed) => {
                     let limit = time::brief(self.arguments.timeout);
                     let message = format!("the log could not be read within {limit} (--timeout)");
