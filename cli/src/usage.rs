@@ -116,6 +116,7 @@ mod tests {
         for arguments in [
             &["status", "--transport", "ra\nbbit\u{1b}[31m"][..],
             &["--\nx"],
+            &["status", "--transport", "ra\rb\tbit\u{7}\u{85}"],
             &["wait", "--until", "a\r\nb", "--timeout"],
             &["doctor", "extra", "words"],
         ] {

@@ -13,7 +13,7 @@ use crate::builder::{
     DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
 };
 use crate::create::CreateStream;
-use crate::error::NatsErrors;
+use crate::error::{NatsErrors, addresses};
 use crate::link::Link;
 use crate::subject::{check_name, check_topic, name_of};
 
@@ -214,7 +214,9 @@ impl Nats {
                 Error::config("credentials file", format!("`{}`: {error}", path.display()))
             })?;
         }
-        let link = Link::connect(options, servers).await.map_err(|error| place.connect(operation, error))?;
+        let link = Link::connect(options, servers.clone())
+            .await
+            .map_err(|error| place.connect(operation, &servers, error))?;
         match link.unfit() {
             None => Ok(link),
             Some(why) => Err(place.error(ErrorKind::Config, operation, why)),
@@ -230,7 +232,8 @@ impl Nats {
     ) -> Result<Link> {
         self.check()?;
         timeout_at(deadline, self.connect(place, operation)).await.map_err(|_| {
-            let message = format!("no server answered within {:?}", self.open_timeout);
+            let servers = self.addresses().map(|servers| addresses(&servers)).unwrap_or_default();
+            let message = format!("no server answered within {:?} (at {servers})", self.open_timeout);
             place.error(ErrorKind::Unavailable, operation, message)
         })?
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, ErrorCode};
-use async_nats::{ConnectError, ConnectErrorKind};
+use async_nats::{ConnectError, ConnectErrorKind, ServerAddr};
 use backup_tracker::transport::Place;
 use backup_tracker::{BoxError, Delivery, Error, ErrorKind};
 
@@ -13,7 +13,8 @@ pub(crate) trait NatsErrors {
     /// The error of an operation whose exchange with the server failed.
     fn failure(&self, operation: &'static str, failure: Failure) -> Error;
 
-    fn connect(&self, operation: &'static str, cause: ConnectError) -> Error;
+    /// The error of a connection that could not be made to any of these servers.
+    fn connect(&self, operation: &'static str, servers: &[ServerAddr], cause: ConnectError) -> Error;
 }
 
 impl NatsErrors for Place {
@@ -27,7 +28,7 @@ impl NatsErrors for Place {
         }
     }
 
-    fn connect(&self, operation: &'static str, cause: ConnectError) -> Error {
+    fn connect(&self, operation: &'static str, servers: &[ServerAddr], cause: ConnectError) -> Error {
         let (kind, message) = match cause.kind() {
             ConnectErrorKind::ServerParse => (ErrorKind::Config, "a server's address is wrong"),
             ConnectErrorKind::AuthorizationViolation => {
@@ -41,8 +42,16 @@ impl NatsErrors for Place {
             _ if is_certificate(&cause) => (ErrorKind::Config, "the server's certificate is not accepted"),
             _ => (ErrorKind::Unavailable, "no server can be reached"),
         };
-        self.error(kind, operation, format!("{message}: {cause}")).with_source(cause)
+        let servers = addresses(servers);
+        self.error(kind, operation, format!("{message} (at {servers}): {cause}")).with_source(cause)
     }
+}
+
+/// As people write them, without the password that an address may hold.
+pub(crate) fn addresses(servers: &[ServerAddr]) -> String {
+    let servers: Vec<_> =
+        servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
+    servers.join(", ")
 }
 
 fn is_certificate(error: &ConnectError) -> bool {

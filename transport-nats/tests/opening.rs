@@ -175,8 +175,12 @@ async fn replicas_without_a_cluster_are_refused() {
 async fn an_unreachable_server_is_unavailable() {
     for server in ["127.0.0.1:1", "no-such-host.invalid:4222"] {
         let nats = Nats::new(server, "backups").open_timeout(Duration::from_secs(2));
-        fails(SOON, ErrorKind::Unavailable, nats.sink().open()).await;
-        fails(SOON, ErrorKind::Unavailable, nats.source("g").open()).await;
+        for error in [
+            fails(SOON, ErrorKind::Unavailable, nats.sink().open()).await,
+            fails(SOON, ErrorKind::Unavailable, nats.source("g").open()).await,
+        ] {
+            assert!(error.message().contains(&format!("(at {server}): ")), "{error}");
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Access {
 
     pub(crate) fn client(&self, place: &Place) -> Result<Client> {
         let client = self.certificates.client(self.settings()?);
-        client.map_err(|cause| place.failure("open", Failure { asked: false, cause: Cause::Redis(cause) }))
+        client.map_err(|cause| place.failure("open", Failure::new(false, Cause::Redis(cause))))
     }
 
     /// Server, database and user, as far as they can be shown.

@@ -35,15 +35,16 @@ impl RedisErrors for Place {
 
     fn failure(&self, operation: &'static str, failure: Failure) -> Error {
         let delivery = failure.delivery();
+        let at = failure.unreached.map(|server| format!(" (at {server})")).unwrap_or_default();
         let error = match failure.cause {
             Cause::Timeout(time) => {
                 let what = if failure.asked { "answer" } else { "take a connection" };
-                let message = format!("the server did not {what} within {time:?}");
+                let message = format!("the server{at} did not {what} within {time:?}");
                 self.error(ErrorKind::Unavailable, operation, message)
             }
             Cause::Redis(cause) => {
                 let kind = kind_of(&cause);
-                self.error(kind, operation, format!("{}: {cause}", advice(kind))).with_source(cause)
+                self.error(kind, operation, format!("{}{at}: {cause}", advice(kind))).with_source(cause)
             }
         };
         error.with_delivery(delivery)
@@ -54,8 +55,10 @@ impl RedisErrors for Place {
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// Whether it was given to a connection, after which it may reach the server at any time.
-    pub(crate) asked: bool,
-    pub(crate) cause: Cause,
+    asked: bool,
+    cause: Cause,
+    /// The server to which no connection could be made, `host:port`.
+    unreached: Option<String>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,15 @@ pub(crate) enum Cause {
 }
 
 impl Failure {
+    pub(crate) const fn new(asked: bool, cause: Cause) -> Self {
+        Self { asked, cause, unreached: None }
+    }
+
+    /// To which server no connection could be made.
+    pub(crate) fn to(self, server: String) -> Self {
+        Self { unreached: Some(server), ..self }
+    }
+
     /// What is known of the request (K3). Each is one command, or one script that writes at its end, so that an error in
     /// the server's answer means that nothing was written.
     pub(crate) fn delivery(&self) -> Delivery {
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_message_names_topic_and_group_and_keeps_the_cause() {
-        let failure = Failure { asked: true, cause: Cause::Redis(answer("NOPERM", "no")) };
+        let failure = Failure::new(true, Cause::Redis(answer("NOPERM", "no")));
         let error = place().failure("commit", failure);
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.topic(), Some("backups"));
@@ -183,7 +195,7 @@ mod tests {
     fn only_a_request_that_was_not_made_or_was_refused_is_not_sent() {
         let broken = || Cause::Redis(io::Error::from(io::ErrorKind::BrokenPipe).into());
         let late = || Cause::Timeout(Duration::from_secs(1));
-        let delivery = |asked, cause| Failure { asked, cause }.delivery();
+        let delivery = |asked, cause| Failure::new(asked, cause).delivery();
         assert_eq!(delivery(false, broken()), Delivery::NotSent);
         assert_eq!(delivery(false, late()), Delivery::NotSent);
         assert_eq!(delivery(true, broken()), Delivery::Unknown);
@@ -193,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_connection_to_a_server_that_cannot_serve_is_given_up() {
-        let wants = |asked, cause| Failure { asked, cause: Cause::Redis(cause) }.wants_another_connection();
+        let wants = |asked, cause| Failure::new(asked, Cause::Redis(cause)).wants_another_connection();
         for code in ["READONLY", "MASTERDOWN", "LOADING"] {
             assert!(wants(true, answer(code, "")), "{code}");
         }

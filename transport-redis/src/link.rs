@@ -66,7 +66,8 @@ impl Link {
         // The client library's own limits are off: its 500 ms for an answer would end every read that blocks.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let connecting = self.0.client.get_multiplexed_async_connection_with_config(&config);
-        let inner = bounded(deadline, false, connecting).await?;
+        let server = || self.0.client.get_connection_info().addr().to_string();
+        let inner = bounded(deadline, false, connecting).await.map_err(|failure| failure.to(server()))?;
         let mut held = self.held();
         held.generation += 1;
         let connection = Connection { inner, generation: held.generation };
@@ -119,5 +120,5 @@ async fn bounded<T>(
         Ok(Err(cause)) => Cause::Redis(cause),
         Err(_) => Cause::Timeout(deadline.time),
     };
-    Err(Failure { asked, cause })
+    Err(Failure::new(asked, cause))
 }

@@ -86,7 +86,12 @@ async fn a_host_that_refuses_is_unavailable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    refused(&Redis::new(format!("redis://{address}"), TOPIC), ErrorKind::Unavailable, "refused").await;
+    refused(
+        &Redis::new(format!("redis://{address}"), TOPIC),
+        ErrorKind::Unavailable,
+        &format!("(at {address}): Connection refused"),
+    )
+    .await;
 }
 
 async fn a_host_that_does_not_answer_is_unavailable_within_the_timeout() {
@@ -103,7 +108,7 @@ async fn a_host_that_does_not_answer_is_unavailable_within_the_timeout() {
 
 async fn a_host_that_does_not_exist_is_unavailable_within_the_timeout() {
     let redis = Redis::new("redis://no-such-host.invalid", TOPIC).open_timeout(SHORT);
-    refused(&redis, ErrorKind::Unavailable, "").await;
+    refused(&redis, ErrorKind::Unavailable, "(at no-such-host.invalid:6379)").await;
 }
 
 async fn a_server_that_speaks_something_else_is_refused() {

@@ -99,9 +99,16 @@ fn bash_completes_commands_options_and_their_values() {
 
 #[test]
 fn every_shell_gets_a_script_that_knows_every_command() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+    for (shell, own) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef backup-tracker"),
+        ("fish", "complete -c backup-tracker"),
+        ("elvish", "edit:completion:arg-completer"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
         let script = Ended::of(&mut program(&["completions", shell]));
         assert_eq!(script.status, Some(0), "{shell}");
+        assert!(script.stdout.contains(own), "{shell}: {}", script.stdout);
         for command in commands() {
             assert!(script.stdout.contains(&command), "{shell}: {command}");
         }

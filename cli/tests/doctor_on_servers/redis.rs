@@ -89,6 +89,8 @@ fn a_server_that_forgets(server: servers::Redis) {
 fn a_group_that_others_use(server: servers::Redis) {
     block_on(used(&server));
     block_on(async { use_it(Redis::new(server.url(), TOPIC).sink().open().await.unwrap(), None).await });
+    ask::<redis::Value>(&server, "XGROUP CREATECONSUMER backups search somebody");
+    expect(&examine("redis", &server.url(), &["--group", "search"]), &[("group_members", "problem")]);
     ask::<redis::Value>(&server, "XREADGROUP GROUP search somebody STREAMS backups >");
     let findings = examine("redis", &server.url(), &["--group", "search"]);
     expect(&findings, &[("group", "ok"), ("group_members", "problem")]);
