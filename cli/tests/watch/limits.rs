@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
+use tokio::runtime::Builder;
+
 use crate::bench::{Bench, PATIENCE, eventually};
 use crate::http::get;
 
@@ -13,8 +16,16 @@ const READERS: usize = 256;
 /// How long nothing must happen for the test to believe that nothing happens.
 const QUIET: Duration = Duration::from_millis(300);
 
+/// From an address that no mock cluster listens at: so many connections might well take the port of a broker
+/// that is down for a moment.
 fn connect(url: &str) -> TcpStream {
-    let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let to = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let stream = Builder::new_current_thread().enable_io().build().unwrap().block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+        socket.connect(to).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }

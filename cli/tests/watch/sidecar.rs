@@ -52,6 +52,17 @@ impl Pod {
         Program::start(worker)
     }
 
+    /// A worker in the middle of a piece that takes as long as the test wants it to: until somebody writes
+    /// into the pipe.
+    fn worker_behind_a_gate(&self) -> (Program, PathBuf) {
+        let gate = self.file("gate");
+        assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let piece = format!("echo begun; read line <{}", gate.display());
+        let worker = self.worker(&["sh", "-c", &piece]);
+        worker.stdout.with("begun");
+        (worker, gate)
+    }
+
     /// A `run` of the backup, which says when the copy is made, and lasts until its standard input ends. It
     /// fails if the journal has changed by then.
     fn backup(&self) -> (Program, ChildStdin) {
@@ -152,15 +163,29 @@ fn a_backup_that_ends_while_the_sidecar_is_away_is_made_up_for() {
 }
 
 #[test]
+fn a_copy_is_made_only_when_the_piece_that_is_under_way_is_done() {
+    let pod = Pod::new();
+    let mut sidecar = pod.sidecar();
+    let (worker, gate) = pod.worker_behind_a_gate();
+    let backup = pod.backup();
+    sidecar.stderr.with("waiting until the worker stands still");
+    assert_eq!(backup.0.stdout.within(QUIET), None);
+    std::fs::write(&gate, "\n").unwrap();
+    backup.0.stdout.with("copied");
+    assert_eq!(std::fs::read_to_string(pod.file("copy")).unwrap(), "piece 1\n");
+    ends_well(backup);
+    worker.stdout.with("begun");
+    sidecar.terminate();
+    drop(worker);
+    // Its piece waits still.
+    std::fs::write(&gate, "\n").unwrap();
+}
+
+#[test]
 fn a_hook_that_is_killed_in_the_middle_leaves_the_worker_paused() {
     let pod = Pod::new();
     let mut sidecar = pod.sidecar();
-    // A piece that takes as long as the test wants it to: until somebody writes into the pipe.
-    let gate = pod.file("gate");
-    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
-    let piece = format!("echo begun; read line <{}", gate.display());
-    let worker = pod.worker(&["sh", "-c", &piece]);
-    worker.stdout.with("begun");
+    let (worker, gate) = pod.worker_behind_a_gate();
     let backup = pod.backup();
     let waits = sidecar.stderr.with("waiting until the worker stands still");
     let pid = waits.split(['[', ']']).nth(1).unwrap().parse().unwrap();
