@@ -143,25 +143,22 @@ mod tests {
         words
     }
 
-    /// The lines of a page that stand in code.
-    fn code(page: &str) -> impl Iterator<Item = &str> {
-        page.split("```").skip(1).step_by(2).flat_map(str::lines)
+    /// The lines of a page that stand in code, each with those that it goes on in.
+    fn code(page: &str) -> Vec<String> {
+        let lines = page.split("```").skip(1).step_by(2).map(|code| code.replace("\\\n", " "));
+        lines.flat_map(|code| code.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     #[test]
     fn every_command_line_in_documentation_and_help_is_understood() {
-        let front = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+        let page = |name| std::fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let pages = ["../README.md", "README.md", "../examples/sidecar/README.md"].map(page);
         let program = Cli::command();
-        let helps: Vec<_> = program
-            .get_subcommands()
-            .filter_map(|command| command.get_after_help())
-            .map(ToString::to_string)
-            .collect();
-        let lines = code(&front)
-            .chain(code(include_str!("../README.md")))
-            .chain(helps.iter().flat_map(|help| help.lines()));
+        let helps = program.get_subcommands().filter_map(|command| command.get_after_help());
+        let helps = helps.flat_map(|help| help.to_string().lines().map(str::to_owned).collect::<Vec<_>>());
+        let lines: Vec<_> = pages.iter().flat_map(|page| code(page)).chain(helps).collect();
         let mut seen = 0;
-        for line in lines {
+        for line in &lines {
             let line = line.trim_start().trim_start_matches("$ ");
             if line.starts_with("backup-tracker ") {
                 let words = words(line);

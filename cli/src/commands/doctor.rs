@@ -16,9 +16,9 @@ use clap::Args;
 
 use self::finding::{Checkup, Verdict};
 use self::need::Need;
-use super::reading::{Log, say, time};
+use super::reading::{LogOptions, say, time};
 use crate::exit::Exit;
-use crate::options::{ApplicationOption, BackupTrackerOptions, KafkaOptions, OpenError, Transport, blame};
+use crate::options::{ApplicationOption, OpenError, Transport, blame};
 
 /// Checks whether broker, topic and group are set up well, and says what to do where they are not.
 ///
@@ -44,10 +44,7 @@ pub(crate) struct Arguments {
     timeout: Duration,
 
     #[command(flatten)]
-    backups: BackupTrackerOptions,
-
-    #[command(flatten)]
-    kafka: KafkaOptions,
+    log: LogOptions,
 }
 
 const AFTER: &str = "\
@@ -67,7 +64,7 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
         Ok(checkup) => checkup,
         Err(error) => return Ok(say::failed(&error)),
     };
-    let log = arguments.log();
+    let log = arguments.log.log();
     if arguments.json {
         report::json(out, &log, arguments.application.given(), &checkup)?;
     } else {
@@ -87,19 +84,14 @@ pub(crate) async fn run(arguments: &Arguments, out: &mut (dyn Write + Send)) -> 
     }
 }
 
-impl Arguments {
-    fn log(&self) -> Log<'_> {
-        Log { backups: &self.backups, kafka: &self.kafka }
-    }
-}
-
 async fn examine(arguments: &Arguments) -> Result<Checkup, OpenError> {
-    let (transport, group) = arguments.backups.transport_and_group(&arguments.kafka)?;
+    let log = arguments.log.log();
+    let (transport, group) = log.backups.transport_and_group(log.kafka)?;
     let need = Need {
         absence: arguments.absence,
         application: arguments.application.given(),
         group: group.as_deref(),
-        topic: arguments.backups.topic(),
+        topic: log.topic(),
     };
     let mut checkup = Checkup::new(group.clone());
     let lag = match transport {
@@ -119,6 +111,6 @@ async fn examine(arguments: &Arguments) -> Result<Checkup, OpenError> {
             redis::judge(&found, &need, &mut checkup)
         }
     };
-    log::judge(&arguments.log(), arguments.timeout, &need, lag, &mut checkup).await;
+    log::judge(&log, arguments.timeout, &need, lag, &mut checkup).await;
     Ok(checkup)
 }
