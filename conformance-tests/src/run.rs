@@ -12,6 +12,7 @@ use crate::bench::{Bench, Clock, Outcome, describe, failure};
 use crate::cases::{self, Case};
 use crate::harness::{Harness, Isolation, Lane};
 use crate::nowhere::Nowhere;
+use crate::profile::Ability;
 use crate::report::{CaseReport, Failure, Report, Verdict};
 
 /// How long a case may take as a whole. Its own waits are bounded more tightly; this catches what blocks a thread.
@@ -142,11 +143,20 @@ fn execute<H: Harness>(harness: &H, case: &Case<H::Lane>) -> Verdict {
     }
 }
 
+fn isolation(needs: &[Ability]) -> Isolation {
+    if needs.contains(&Ability::Kill) {
+        Isolation::Own
+    } else if needs.iter().any(|need| need.is_fault()) {
+        Isolation::Proxied
+    } else {
+        Isolation::Shared
+    }
+}
+
 async fn attempt<H: Harness>(harness: &H, case: &Case<H::Lane>, name: &str) -> Outcome {
     let profile = Arc::new(harness.profile());
     let clock = Clock::new(&profile);
-    let isolation =
-        if case.needs.iter().any(|need| need.is_fault()) { Isolation::Own } else { Isolation::Shared };
+    let isolation = isolation(case.needs);
     let making = tokio::time::timeout(BOUND, harness.lane(name, isolation));
     let lane = making
         .await
