@@ -24,9 +24,8 @@ mod secured;
 #[cfg(feature = "ssl")]
 mod security;
 
-use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use cases::Broker;
 
@@ -35,7 +34,7 @@ use cases::Broker;
 struct Shared {
     broker: OnceLock<Broker>,
     #[cfg(feature = "ssl")]
-    secured: OnceLock<std::sync::Arc<secured::Secured>>,
+    secured: OnceLock<Arc<secured::Secured>>,
 }
 
 impl Shared {
@@ -44,8 +43,8 @@ impl Shared {
     }
 
     #[cfg(feature = "ssl")]
-    fn secured(&self) -> &std::sync::Arc<secured::Secured> {
-        self.secured.get_or_init(|| std::sync::Arc::new(secured::Secured::start()))
+    fn secured(&self) -> &Arc<secured::Secured> {
+        self.secured.get_or_init(|| Arc::new(secured::Secured::start()))
     }
 }
 
@@ -60,5 +59,5 @@ fn main() -> ExitCode {
         #[cfg(feature = "ssl")]
         security::CASES,
     ];
-    cases::run(|| io::Result::Ok(Shared::default()), 4, &all)
+    cases::run(|| Ok(Arc::new(Shared::default())), 4, &all)
 }
