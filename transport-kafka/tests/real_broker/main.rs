@@ -23,6 +23,8 @@ mod retention;
 mod secured;
 #[cfg(feature = "ssl")]
 mod security;
+#[cfg(feature = "ssl")]
+mod withdrawn;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         partitions::CASES,
         #[cfg(feature = "ssl")]
         security::CASES,
+        #[cfg(feature = "ssl")]
+        withdrawn::CASES,
     ];
     cases::run(|| Ok(Arc::new(Shared::default())), 4, &all)
 }
