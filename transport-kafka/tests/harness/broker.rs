@@ -41,7 +41,7 @@ impl<B: Brokers> Harness for BrokerHarness<B> {
     }
 
     fn profile(&self) -> Profile {
-        let profile = profile().with_patience(Duration::from_secs(30));
+        let profile = profile().with_patience(Duration::from_secs(30)).with_at_once(self.brokers.at_once());
         match self.brokers.spared() {
             Some(reason) => profile.not_shown(Ability::Kill, reason),
             None => profile,

@@ -17,6 +17,9 @@ pub(crate) trait Brokers: Send + Sync + 'static {
     /// How many brokers keep a topic.
     fn replicas(&self) -> u16;
 
+    /// How many cases they stand at once.
+    fn at_once(&self) -> usize;
+
     /// Why none is to be killed, where that is so.
     fn spared(&self) -> Option<&str>;
 

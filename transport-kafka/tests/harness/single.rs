@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_tracker::Result;
-use backup_tracker_conformance::Isolation;
+use backup_tracker_conformance::{Isolation, Profile};
 use backup_tracker_test_servers::Kafka;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,6 +38,10 @@ impl Brokers for Single {
 
     fn replicas(&self) -> u16 {
         1
+    }
+
+    fn at_once(&self) -> usize {
+        Profile::DEFAULT_AT_ONCE
     }
 
     fn spared(&self) -> Option<&str> {

@@ -27,6 +27,10 @@ impl Brokers for Three {
         3
     }
 
+    fn at_once(&self) -> usize {
+        4
+    }
+
     fn spared(&self) -> Option<&str> {
         Some(
             "the others take over from a broker that dies; the cases behind this suite kill them, one and a majority",

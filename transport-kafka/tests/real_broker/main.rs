@@ -17,6 +17,7 @@ mod support;
 #[cfg(feature = "ssl")]
 mod captured;
 mod log;
+mod moving;
 mod partitions;
 mod retention;
 #[cfg(feature = "ssl")]
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         // The longest first; it waits for most of its time.
         retention::CASES,
         log::CASES,
+        moving::CASES,
         partitions::CASES,
         #[cfg(feature = "ssl")]
         security::CASES,
