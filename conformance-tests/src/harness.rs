@@ -36,14 +36,16 @@ pub trait Harness: Send + Sync + 'static {
     fn lane(&self, name: &str, isolation: Isolation) -> impl Future<Output = Result<Self::Lane>> + Send;
 }
 
-/// Whether a case will disturb the connections of its lane.
+/// What a case will disturb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
-    /// It will not: the lane may share a broker with others, directly connected.
+    /// Nothing: the lane may share a broker with others, directly connected.
     Shared,
-    /// It will call [`Lane::inflict`]: the faults must reach this lane's sinks and sources, those opened before and those
-    /// opened later, and nobody else. Connect through a [`Proxy`](crate::Proxy) of its own, and, where
-    /// [`Fault::Kill`] is possible, to a broker of its own.
+    /// The connections, with [`Fault::Cut`], [`Fault::BlackHole`] or [`Fault::LostAnswers`]. The fault must reach this lane's
+    /// sinks and sources, those opened before and those opened later, and nobody else: connect through a
+    /// [`Proxy`](crate::Proxy) of its own. The broker behind it may be shared.
+    Proxied,
+    /// The broker, with [`Fault::Kill`] and no other: the lane needs one of its own.
     Own,
 }
 
@@ -137,7 +139,7 @@ pub trait Lane: Send + Sync + 'static {
     }
 
     /// Begins a fault; it is in force when this returns, and stays until [`heal`](Self::heal). Needs the ability of the
-    /// fault's name; only called on a lane with [`Isolation::Own`].
+    /// fault's name; only called on a lane whose [`Isolation`] names the fault.
     ///
     /// # Errors
     ///

@@ -89,9 +89,9 @@
 //!
 //! # Faults
 //!
-//! Most of what goes wrong with brokers goes wrong when they are gone. A lane that is asked for with [`Isolation::Own`]
-//! connects through a [`Proxy`], which can cut, black-hole, delay and heal any TCP connection, and, where it can, to a
-//! broker of its own that may be killed and started again. Each case makes sure that its fault is real: what only a broker
+//! Most of what goes wrong with brokers goes wrong when they are gone. A lane that is asked for with
+//! [`Isolation::Proxied`] connects through a [`Proxy`], which can cut, black-hole, delay and heal any TCP connection; one with
+//! [`Isolation::Own`] connects to a broker of its own that may be killed and started again. Each case makes sure that its fault is real: what only a broker
 //! can confirm must not be confirmed meanwhile.
 //!
 //! # Who tests the suite

@@ -80,9 +80,13 @@ pub struct Profile {
     patience: Duration,
     quiet: Duration,
     idle: Duration,
+    at_once: usize,
 }
 
 impl Profile {
+    /// [`Profile::at_once`], unless it is set. Cases wait more than they work, so that more of them may run at once than there
+    /// are cores.
+    pub const DEFAULT_AT_ONCE: usize = 8;
     /// [`Profile::patience`], unless it is set.
     pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
     /// [`Profile::quiet`], unless it is set.
@@ -102,6 +106,7 @@ impl Profile {
             patience: Self::DEFAULT_PATIENCE,
             quiet: Self::DEFAULT_QUIET,
             idle: Self::DEFAULT_IDLE,
+            at_once: Self::DEFAULT_AT_ONCE,
         }
     }
 
@@ -143,6 +148,14 @@ impl Profile {
         self
     }
 
+    /// How many cases run at once, at least one. Fewer are right for brokers that keep the processor busy: each case has a time
+    /// limit, and they would only wait for each other.
+    #[must_use]
+    pub const fn with_at_once(mut self, cases: usize) -> Self {
+        self.at_once = if cases == 0 { 1 } else { cases };
+        self
+    }
+
     /// Why the ability is lacking, or not shown; `None` when it is neither.
     #[must_use]
     pub fn reason(&self, ability: Ability) -> Option<&str> {
@@ -170,6 +183,12 @@ impl Profile {
     #[must_use]
     pub const fn quiet(&self) -> Duration {
         self.quiet
+    }
+
+    /// How many cases run at once. [`DEFAULT_AT_ONCE`](Self::DEFAULT_AT_ONCE) unless set.
+    #[must_use]
+    pub const fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// How long a source idles. [`DEFAULT_IDLE`](Self::DEFAULT_IDLE) unless set.

@@ -12,13 +12,11 @@ use crate::bench::{Bench, Clock, Outcome, describe, failure};
 use crate::cases::{self, Case};
 use crate::harness::{Harness, Isolation, Lane};
 use crate::nowhere::Nowhere;
+use crate::profile::Ability;
 use crate::report::{CaseReport, Failure, Report, Verdict};
 
 /// How long a case may take as a whole. Its own waits are bounded more tightly; this catches what blocks a thread.
 const BOUND: Duration = Duration::from_secs(60);
-
-/// Cases wait more than they work, so that more of them may run at once than there are cores.
-const AT_ONCE: usize = 8;
 
 /// Runs the suite as a test program, with the arguments that `cargo test` knows (a filter, `--exact`, `--list`,
 /// `--test-threads`), and prints the report by clause after the cases. The exit code is a failure when a case failed.
@@ -26,7 +24,7 @@ const AT_ONCE: usize = 8;
 /// The harness is dropped before it returns, so that a server which the harness owns ends with it.
 pub fn main<H: Harness>(harness: H) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
+    arguments.test_threads.get_or_insert(harness.profile().at_once());
     let harness = Arc::new(harness);
     let found = Arc::new(Mutex::new(Vec::new()));
     let trials = cases::all().into_iter().map(|case| {
@@ -95,7 +93,7 @@ pub fn survey<H: Harness>(harness: &H) -> Report {
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..harness.profile().at_once() {
             scope.spawn(work);
         }
     });
@@ -142,11 +140,20 @@ fn execute<H: Harness>(harness: &H, case: &Case<H::Lane>) -> Verdict {
     }
 }
 
+fn isolation(needs: &[Ability]) -> Isolation {
+    if needs.contains(&Ability::Kill) {
+        Isolation::Own
+    } else if needs.iter().any(|need| need.is_fault()) {
+        Isolation::Proxied
+    } else {
+        Isolation::Shared
+    }
+}
+
 async fn attempt<H: Harness>(harness: &H, case: &Case<H::Lane>, name: &str) -> Outcome {
     let profile = Arc::new(harness.profile());
     let clock = Clock::new(&profile);
-    let isolation =
-        if case.needs.iter().any(|need| need.is_fault()) { Isolation::Own } else { Isolation::Shared };
+    let isolation = isolation(case.needs);
     let making = tokio::time::timeout(BOUND, harness.lane(name, isolation));
     let lane = making
         .await

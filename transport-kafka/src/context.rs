@@ -89,6 +89,11 @@ impl Context {
         self.state().unreached.clone()
     }
 
+    /// The broker took something from this client, so that a refusal before that is over.
+    pub(crate) fn is_let_in(&self) {
+        self.state().denied = None;
+    }
+
     /// Waits until the idempotent producer has its id, or a refusal is known, or the time is over.
     pub(crate) fn wait_for_producer_id(&self, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
@@ -161,7 +166,19 @@ fn is_refused_certificate(reason: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_refused_certificate;
+    use rdkafka::ClientContext;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+    use super::{Context, is_refused_certificate};
+
+    #[test]
+    fn a_refusal_is_over_when_the_broker_takes_something() {
+        let context = Context::default();
+        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "wrong password");
+        assert_eq!(context.denied().unwrap().reason, "wrong password");
+        context.is_let_in();
+        assert!(context.denied().is_none());
+    }
 
     #[test]
     fn only_alerts_about_a_certificate_are_refusals() {

@@ -104,7 +104,15 @@
 //! - A source asks a broker for records ten times a second while there are none (`fetch.wait.max.ms`). A commit or a count of
 //!   what remains waits behind such a question; records do not.
 //! - A source has two threads of this crate and a sink one of `rdkafka`'s, besides librdkafka's own for each broker.
-//! - Features: `ssl`, `ssl-vendored`, `gssapi` and `zstd` are `rdkafka`'s.
+//! - Features are `rdkafka`'s. librdkafka is compiled with all of them, for which a C compiler and `make` are needed; and for
+//!
+//!   | feature | brings | needs at build time, beyond that | on Debian |
+//!   |---|---|---|---|
+//!   | none | PLAIN, gzip, lz4, snappy | nothing | |
+//!   | `ssl` | TLS, SCRAM, OAUTHBEARER | OpenSSL and its headers, `pkg-config` | `libssl-dev`, `pkg-config` |
+//!   | `ssl-vendored` | the same, as `ssl` | Perl: it compiles an OpenSSL of its own, which takes minutes | `perl` |
+//!   | `gssapi` | Kerberos, and what `ssl` brings | as `ssl`, and Cyrus SASL with its headers | `libsasl2-dev` |
+//!   | `zstd` | compression with zstd | nothing: it compiles its own | |
 //!
 //! # Security
 //!
@@ -117,6 +125,10 @@
 //! `Create` on it. A refusal is [`Denied`](backup_tracker::ErrorKind::Denied), comes before the time for opening is over, and
 //! says which permission is missing on what, or which property the broker does not accept, with the broker's own words. That
 //! holds for a certificate that either side refuses, too.
+//!
+//! What is taken away from a client at work shows as `Denied` when it is next used: reading at once, a commit and a send as they
+//! come. A connection outlives its password until the broker asks for it again (`connections.max.reauth.ms`), or a new one is made;
+//! from then on reading is `Denied` at once, and a send when its time is over.
 //!
 //! # Native access
 //!

@@ -45,6 +45,8 @@ pub struct KafkaSink {
     topic_limit: Option<JoinHandle<Option<usize>>>,
     // `None` after a fatal error of the producer: the next send makes a new one.
     producer: Option<Client>,
+    /// The producer's.
+    context: Context,
 }
 
 impl KafkaSink {
@@ -63,11 +65,12 @@ impl KafkaSink {
         let connecting = on_a_thread(place, OPEN, move |place| {
             connect(&client_config, hide_eos, place, deadline, created)
         });
-        let (producer, partitions) = deadline.bound(place, OPEN, connecting).await.inspect_err(|_| {
-            if let Some(task) = &topic_limit {
-                task.abort();
-            }
-        })?;
+        let (producer, context, partitions) =
+            deadline.bound(place, OPEN, connecting).await.inspect_err(|_| {
+                if let Some(task) = &topic_limit {
+                    task.abort();
+                }
+            })?;
         let limit = config
             .get("message.max.bytes")
             .or_else(|| config.get("max.message.bytes"))
@@ -81,6 +84,7 @@ impl KafkaSink {
             limit,
             topic_limit,
             producer: Some(producer),
+            context,
         })
     }
 
@@ -113,9 +117,9 @@ impl KafkaSink {
     async fn producer(&mut self) -> Result<&Client> {
         if self.producer.is_none() {
             let (config, hide_eos) = (self.config.clone(), self.hide_eos);
-            let made = on_a_thread(&self.place, SEND, move |place| {
-                create(&config, Context::for_producer(hide_eos), place, SEND)
-            });
+            self.context = Context::for_producer(hide_eos);
+            let context = self.context.clone();
+            let made = on_a_thread(&self.place, SEND, move |place| create(&config, context, place, SEND));
             // Nothing was sent, whatever is wrong.
             let made = made.await.map_err(not_sent)?;
             self.producer = Some(made);
@@ -164,7 +168,10 @@ impl Sink for KafkaSink {
         let queued = self.producer().await?.send_result(record);
         let error = match queued {
             Ok(report) => match report.await {
-                Ok(Ok(_)) => return Ok(()),
+                Ok(Ok(_)) => {
+                    self.context.is_let_in();
+                    return Ok(());
+                }
                 Ok(Err((cause, _))) => {
                     let delivery = crate::error::code_of(&cause).map_or(Delivery::Unknown, delivery_of);
                     place.kafka(SEND, cause).with_delivery(delivery)
@@ -175,6 +182,11 @@ impl Sink for KafkaSink {
             },
             // It never entered the queue, whatever the reason.
             Err((cause, _)) => not_sent(place.kafka(SEND, cause)),
+        };
+        // While the broker refuses this client, a send finds nobody to take it until its time is over.
+        let error = match self.context.denied().filter(|_| error.is_transient()) {
+            Some(refusal) => place.in_background(SEND, &refusal).with_delivery(error.delivery()),
+            None => error,
         };
         // A dead producer answers with the bare word "fatal"; the reason behind it says whether it helps to try again.
         match self.retire_if_dead() {
@@ -239,7 +251,7 @@ fn connect(
     place: &Place,
     deadline: Deadline,
     created: bool,
-) -> Result<(Client, u32)> {
+) -> Result<(Client, Context, u32)> {
     let context = Context::for_producer(hide_eos);
     let producer = create(config, context.clone(), place, OPEN)?;
     let client = producer.client();
@@ -269,7 +281,7 @@ fn connect(
     }
     // librdkafka counts partitions in an `i32`, and there is at least one.
     let partitions = u32::try_from(found.len()).unwrap_or(1);
-    Ok((producer, partitions))
+    Ok((producer, context, partitions))
 }
 
 /// Whether the topic's limit, which is about what is written, says nothing about what is sent.

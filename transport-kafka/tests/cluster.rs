@@ -1,5 +1,5 @@
-//! Three brokers, three replicas, and the end of the one in charge. All trackers keep their default policies, and nobody restarts
-//! one.
+//! Three brokers and three replicas. The Kafka transport passes every clause of the contract on them, too; and then come deaths of
+//! the one in charge, through which all trackers keep their default policies, and nobody restarts one.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,11 +7,23 @@
     reason = "a test program without the standard harness is not seen as a test"
 )]
 
+#[path = "harness/broker.rs"]
+mod broker;
+#[path = "harness/brokers.rs"]
+mod brokers;
 #[path = "harness/cases.rs"]
 mod cases;
 #[path = "harness/kafka_cluster.rs"]
 mod kafka_cluster;
+#[path = "harness/profile.rs"]
+mod profile;
+#[path = "harness/proxy.rs"]
+mod proxy;
 mod support;
+#[path = "harness/three.rs"]
+mod three;
+#[path = "harness/topic.rs"]
+mod topic;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,9 +31,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring};
 use backup_tracker::{BackupTracker, EventSource, Sink};
+use backup_tracker_test_servers::Kafka;
+use broker::BrokerHarness;
 use cases::{Needs, cases};
-use kafka_cluster::{Cluster, Pair, no_loss};
+use kafka_cluster::{Cluster, Pair, SharedCluster, no_loss};
 use support::{event, soon, text};
+use three::Three;
 
 cases! {
     Cluster, Needs::Own;
@@ -33,8 +48,14 @@ cases! {
 }
 
 fn main() -> ExitCode {
+    let shared = Arc::new(SharedCluster::default());
+    let suite = match Kafka::find() {
+        Ok(_) => backup_tracker_conformance::main(BrokerHarness::new(Three(Arc::clone(&shared)))),
+        Err(missing) => backup_tracker_conformance::ignored_main(Three::NAME, &missing.reason),
+    };
     // One after the other: each kills brokers of the same cluster.
-    cases::run(Cluster::start, 1, &[CASES])
+    let deaths = cases::run(move || shared.get(), 1, &[CASES]);
+    if suite == ExitCode::SUCCESS { deaths } else { suite }
 }
 
 /// A backup that begins with the broker that `whom` names, and ends without it.

@@ -11,6 +11,8 @@ mod brokers;
 mod profile;
 #[path = "harness/proxy.rs"]
 mod proxy;
+#[path = "harness/single.rs"]
+mod single;
 #[path = "harness/topic.rs"]
 mod topic;
 
@@ -18,14 +20,14 @@ use std::process::ExitCode;
 
 use backup_tracker_test_servers::Kafka;
 use broker::BrokerHarness;
-use brokers::Brokers;
+use single::Single;
 
 fn main() -> ExitCode {
     if let Ok(servers) = std::env::var("BACKUP_TRACKER_KAFKA") {
-        return backup_tracker_conformance::main(BrokerHarness::new(Brokers::Running(servers)));
+        return backup_tracker_conformance::main(BrokerHarness::new(Single::Running(servers)));
     }
     match Kafka::find() {
-        Ok(_) => backup_tracker_conformance::main(BrokerHarness::new(Brokers::start().unwrap())),
+        Ok(_) => backup_tracker_conformance::main(BrokerHarness::new(Single::start().unwrap())),
         Err(missing) => backup_tracker_conformance::ignored_main("kafka on a broker", &missing.reason),
     }
 }

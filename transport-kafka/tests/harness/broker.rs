@@ -1,17 +1,18 @@
 //! The Kafka transport over Apache Kafka.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backup_tracker::{Result, StartAt};
 use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions};
 use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
+use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
+use backup_tracker_kafka::rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use backup_tracker_kafka::rdkafka::producer::FutureProducer;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, KafkaSink, KafkaSource};
 
-use crate::brokers::{Brokers, Own};
+use crate::brokers::{Brokers, Lent};
 use crate::profile::profile;
 use crate::proxy::Mode;
 use crate::topic::{PARTITIONS, Topic, failed};
@@ -22,72 +23,94 @@ const ADMIN: Duration = Duration::from_secs(30);
 /// Everything that has a time limit answers within this. A broker on a busy machine needs more than a mock.
 const LIMIT: Duration = Duration::from_secs(3);
 
-pub(crate) struct BrokerHarness {
-    brokers: Brokers,
+pub(crate) struct BrokerHarness<B> {
+    brokers: B,
 }
 
-impl BrokerHarness {
-    pub(crate) const fn new(brokers: Brokers) -> Self {
+impl<B: Brokers> BrokerHarness<B> {
+    pub(crate) const fn new(brokers: B) -> Self {
         Self { brokers }
     }
 }
 
-impl Harness for BrokerHarness {
-    type Lane = BrokerLane;
+impl<B: Brokers> Harness for BrokerHarness<B> {
+    type Lane = BrokerLane<B::Lent>;
 
     fn name(&self) -> &str {
-        "kafka on a broker"
+        self.brokers.name()
     }
 
     fn profile(&self) -> Profile {
-        let profile = profile().with_patience(Duration::from_secs(30));
-        match self.brokers {
-            Brokers::Running(_) => profile.not_shown(Ability::Kill, "the broker is not ours to kill"),
-            Brokers::Ours { .. } => profile,
+        let profile = profile().with_patience(Duration::from_secs(30)).with_at_once(self.brokers.at_once());
+        match self.brokers.spared() {
+            Some(reason) => profile.not_shown(Ability::Kill, reason),
+            None => profile,
         }
     }
 
-    async fn lane(&self, name: &str, isolation: Isolation) -> Result<BrokerLane> {
-        let (servers, own) = match (&self.brokers, isolation) {
-            (Brokers::Running(servers), _) => (servers.clone(), None),
-            (Brokers::Ours { shared, .. }, Isolation::Shared) => (shared.servers(), None),
-            (Brokers::Ours { killable, .. }, Isolation::Own) => {
-                let own = Arc::clone(killable).take().await?;
-                (own.servers.clone(), Some(own))
-            }
-        };
+    async fn lane(&self, name: &str, isolation: Isolation) -> Result<BrokerLane<B::Lent>> {
+        let brokers = self.brokers.lend(isolation).await?;
+        let servers = brokers.servers();
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &servers);
-        let mut topic = Topic::new(servers, name, isolation, LIMIT).await?;
+        let mut topic = Topic::new(servers.clone(), name, isolation, LIMIT).await?;
         topic.kafka = topic.kafka.open_timeout(ADMIN);
         let lane = BrokerLane {
             admin: config.create().map_err(failed)?,
             producer: config.create().map_err(failed)?,
             topic,
-            own,
+            replicas: self.brokers.replicas(),
+            brokers,
         };
         lane.create().await?;
         Ok(lane)
     }
 }
 
-pub(crate) struct BrokerLane {
+pub(crate) struct BrokerLane<L> {
     admin: AdminClient<DefaultClientContext>,
     producer: FutureProducer,
     topic: Topic,
-    /// The broker, where the case may kill it.
-    own: Option<Own>,
+    replicas: u16,
+    brokers: L,
 }
 
-impl BrokerLane {
+impl<L: Lent> BrokerLane<L> {
     async fn create(&self) -> Result<()> {
-        let create = CreateTopic::new(PARTITIONS, 1);
+        let create = CreateTopic::new(PARTITIONS, self.replicas);
         drop(self.topic.kafka.clone().create_topic(create).sink().open().await?);
-        Ok(())
+        let (servers, name, replicas) = (self.brokers.servers(), self.topic.name.clone(), self.replicas);
+        let waiting = tokio::task::spawn_blocking(move || known_everywhere(&servers, &name, replicas));
+        waiting.await.map_err(failed)?
     }
 }
 
-impl Lane for BrokerLane {
+/// Waits until each broker knows the topic, and who leads it.
+fn known_everywhere(servers: &str, topic: &str, replicas: u16) -> Result<()> {
+    let end = Instant::now() + ADMIN;
+    for server in servers.split(',') {
+        // librdkafka connects to the other brokers only when it needs them.
+        let client: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", server).create().map_err(failed)?;
+        loop {
+            let found = client.fetch_metadata(Some(topic), ADMIN).map_err(failed)?;
+            let partitions = found.topics().first().map(MetadataTopic::partitions).unwrap_or_default();
+            let is_whole = |partition: &MetadataPartition| {
+                partition.leader() >= 0 && partition.isr().len() == usize::from(replicas)
+            };
+            if partitions.len() == PARTITIONS as usize && partitions.iter().all(is_whole) {
+                break;
+            }
+            if Instant::now() > end {
+                return Err(failed(format!("{server} does not know the topic within {ADMIN:?}")));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(())
+}
+
+impl<L: Lent> Lane for BrokerLane<L> {
     type Sink = KafkaSink;
     type Source = KafkaSource;
 
@@ -128,19 +151,15 @@ impl Lane for BrokerLane {
             Fault::Cut => self.topic.set(Mode::Cut),
             Fault::BlackHole => self.topic.set(Mode::BlackHole),
             Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
-            Fault::Kill => {
-                let own = self.own.as_ref().ok_or_else(|| failed("the broker is not this lane's own"))?;
-                own.kill().map_err(failed)
-            }
+            Fault::Kill => self.brokers.kill().map_err(failed),
             _ => Err(failed("a fault that this harness does not know")),
         }
     }
 
     async fn heal(&self) -> Result<()> {
-        if let Some(own) = &self.own {
-            own.restart().await?;
-        }
-        self.topic.set(Mode::Pass)
+        self.brokers.restart().await?;
+        self.topic.heal();
+        Ok(())
     }
 }
 

@@ -1,88 +1,40 @@
-//! The brokers that the suite runs on.
+//! Where the lanes of the suite get their brokers from.
 
+use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_tracker::Result;
-use backup_tracker_test_servers::Kafka;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use backup_tracker_conformance::Isolation;
 
-use crate::topic::failed;
+/// One broker or several, ours or not.
+pub(crate) trait Brokers: Send + Sync + 'static {
+    /// What a lane holds as long as it lives.
+    type Lent: Lent;
 
-/// How many brokers there are for cases that may kill theirs. A case waits for one that is free; more of them would only wait for
-/// the processor.
-const KILLABLE: usize = 4;
+    /// The name in the report.
+    fn name(&self) -> &str;
 
-pub(crate) enum Brokers {
-    /// One that runs already, for all cases. It is not ours to kill.
-    Running(String),
-    /// One for the cases that leave it alone, and some for the others.
-    Ours { shared: Box<Kafka>, killable: Arc<Killable> },
+    /// How many brokers keep a topic.
+    fn replicas(&self) -> u16;
+
+    /// How many cases they stand at once.
+    fn at_once(&self) -> usize;
+
+    /// Why none is to be killed, where that is so.
+    fn spared(&self) -> Option<&str>;
+
+    /// Brokers that are up, and nobody else's where the lane may kill them.
+    fn lend(&self, isolation: Isolation) -> impl Future<Output = Result<Self::Lent>> + Send;
 }
 
-impl Brokers {
-    pub(crate) fn start() -> io::Result<Self> {
-        let killable = Killable { free: Mutex::default(), permits: Arc::new(Semaphore::new(KILLABLE)) };
-        Ok(Self::Ours { shared: Box::new(Kafka::start()?), killable: Arc::new(killable) })
-    }
-}
+/// The brokers of a lane.
+pub(crate) trait Lent: Send + Sync + 'static {
+    /// The bootstrap servers of all.
+    fn servers(&self) -> String;
 
-pub(crate) struct Killable {
-    free: Mutex<Vec<Kafka>>,
-    permits: Arc<Semaphore>,
-}
+    /// Kills so many that nothing is confirmed any more.
+    fn kill(&self) -> io::Result<()>;
 
-impl Killable {
-    /// A broker that nobody else uses, as long as this is kept.
-    pub(crate) async fn take(self: Arc<Self>) -> Result<Own> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(failed)?;
-        let free = lock(&self.free).pop();
-        let broker = match free {
-            Some(broker) => broker,
-            None => tokio::task::spawn_blocking(start_killable).await.map_err(failed)?.map_err(failed)?,
-        };
-        let servers = broker.servers();
-        Ok(Own { broker: Arc::new(Mutex::new(Some(broker))), servers, home: self, _permit: permit })
-    }
-}
-
-/// One that is soon back: while its former life is taken to go on, a broker that restarts is refused.
-fn start_killable() -> io::Result<Kafka> {
-    let builder = Kafka::builder().property("broker.session.timeout.ms", "1500");
-    builder.property("broker.heartbeat.interval.ms", "200").start()
-}
-
-pub(crate) struct Own {
-    /// Empty after the end of this.
-    broker: Arc<Mutex<Option<Kafka>>>,
-    pub(crate) servers: String,
-    home: Arc<Killable>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Own {
-    pub(crate) fn kill(&self) -> io::Result<()> {
-        lock(&self.broker).as_mut().map_or(Ok(()), Kafka::kill)
-    }
-
-    /// Starts the broker again, if it is down.
-    pub(crate) async fn restart(&self) -> Result<()> {
-        let broker = Arc::clone(&self.broker);
-        let restarting =
-            tokio::task::spawn_blocking(move || lock(&broker).as_mut().map_or(Ok(()), Kafka::restart));
-        restarting.await.map_err(failed)?.map_err(failed)
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // One that a failed case left dead is of no use to the next.
-        if let Some(broker) = lock(&self.broker).take_if(|broker| broker.id().is_some()) {
-            lock(&self.home.free).push(broker);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Starts whoever is down.
+    fn restart(&self) -> impl Future<Output = Result<()>> + Send;
 }

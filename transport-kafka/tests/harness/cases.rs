@@ -50,18 +50,19 @@ pub(crate) use cases;
 
 /// A test program that runs these cases, so many at once.
 pub(crate) fn run<T: Send + Sync + 'static>(
-    start: fn() -> io::Result<T>,
+    start: impl Fn() -> io::Result<Arc<T>> + Send + Sync + 'static,
     at_once: usize,
     cases: &[&[Case<T>]],
 ) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(at_once);
     let shared = Arc::new(Mutex::new(None));
+    let start = Arc::new(start);
     let missing = Server::find().err();
     let trials = cases.iter().copied().flatten().map(|&Case { name, needs, run }| {
         let is_enough = needs == Needs::Any && running().is_some();
         let missing = missing.clone().filter(|_| !is_enough);
-        let shared = Arc::clone(&shared);
+        let (shared, start) = (Arc::clone(&shared), Arc::clone(&start));
         Trial::ignorable_test(name, move || {
             if let Some(missing) = missing {
                 return Ok(Completion::ignored_with(missing.reason));
@@ -70,7 +71,7 @@ pub(crate) fn run<T: Send + Sync + 'static>(
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*shared {
                     Some(shared) => Arc::clone(shared),
-                    None => Arc::clone(shared.insert(Arc::new(start()?))),
+                    None => Arc::clone(shared.insert(start()?)),
                 }
             };
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

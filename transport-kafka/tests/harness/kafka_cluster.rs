@@ -29,10 +29,28 @@ pub(crate) struct Cluster {
     servers: String,
 }
 
+/// Started for the first who asks.
+#[derive(Default)]
+pub(crate) struct SharedCluster(Mutex<Option<Arc<Cluster>>>);
+
+impl SharedCluster {
+    pub(crate) fn get(&self) -> io::Result<Arc<Cluster>> {
+        let mut cluster = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cluster {
+            Some(cluster) => Ok(Arc::clone(cluster)),
+            None => Ok(Arc::clone(cluster.insert(Arc::new(Cluster::start()?)))),
+        }
+    }
+}
+
 impl Cluster {
-    pub(crate) fn start() -> io::Result<Self> {
+    fn start() -> io::Result<Self> {
         let cluster = KafkaCluster::start(3)?;
         Ok(Self { servers: cluster.servers(), brokers: Arc::new(Mutex::new(cluster)) })
+    }
+
+    pub(crate) fn servers(&self) -> &str {
+        &self.servers
     }
 
     fn brokers(&self) -> MutexGuard<'_, KafkaCluster> {

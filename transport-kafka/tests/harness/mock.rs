@@ -83,7 +83,8 @@ impl Lane for MockLane {
 
     async fn heal(&self) -> Result<()> {
         mock(&self.host)?.broker_up(1).map_err(failed)?;
-        self.topic.set(Mode::Pass)
+        self.topic.heal();
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
-//! A TCP proxy in front of a broker, which tells clients its own address and cannot be told another: the proxy writes its
-//! port over the broker's in what the broker answers.
+//! A TCP proxy in front of brokers, which tell clients their own addresses and cannot be told others: the proxy writes its
+//! ports over the brokers' in what they answer.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,33 +30,52 @@ impl Mode {
     }
 }
 
+/// A port of the proxy, and the broker's port behind it.
+#[derive(Clone, Copy, Debug)]
+struct Door {
+    port: u16,
+    broker: u16,
+}
+
 /// Ends, and its connections with it, when it is dropped.
 pub(crate) struct Proxy {
-    port: u16,
+    doors: Arc<[Door]>,
     mode: watch::Sender<Mode>,
-    accepting: JoinHandle<()>,
+    accepting: Vec<JoinHandle<()>>,
 }
 
 impl Proxy {
-    /// In front of the broker at these bootstrap servers: one, on the loopback interface.
+    /// In front of all brokers of a cluster, which are at these bootstrap servers on the loopback interface.
     pub(crate) async fn start(servers: &str) -> io::Result<Self> {
-        let target = servers.rsplit(':').next().and_then(|port| port.parse().ok());
-        let target: u16 = target.ok_or_else(|| io::Error::other("one address with a port"))?;
-        let listener = TcpListener::bind((HOST, 0)).await?;
-        let port = listener.local_addr()?.port();
+        let mut listeners = Vec::new();
+        let mut doors = Vec::new();
+        for server in servers.split(',') {
+            let broker = server.rsplit(':').next().and_then(|port| port.parse().ok());
+            let broker = broker.ok_or_else(|| io::Error::other("an address has a port"))?;
+            let listener = TcpListener::bind((HOST, 0)).await?;
+            doors.push(Door { port: listener.local_addr()?.port(), broker });
+            listeners.push(listener);
+        }
+        let doors: Arc<[Door]> = doors.into();
         let (mode, watching) = watch::channel(Mode::Pass);
-        let accepting = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, target, port, watching.clone()));
-            }
+        let accepting = listeners.into_iter().zip(&*doors).map(|(listener, door)| {
+            let (doors, broker, watching) = (Arc::clone(&doors), door.broker, watching.clone());
+            tokio::spawn(async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(serve(client, broker, Arc::clone(&doors), watching.clone()));
+                }
+            })
         });
-        Ok(Self { port, mode, accepting })
+        let accepting = accepting.collect();
+        Ok(Self { doors, mode, accepting })
     }
 
     pub(crate) fn servers(&self) -> String {
-        format!("{HOST}:{}", self.port)
+        let servers: Vec<_> = self.doors.iter().map(|door| format!("{HOST}:{}", door.port)).collect();
+        servers.join(",")
     }
 
+    /// For all of them at once.
     pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
@@ -63,17 +83,17 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn serve(client: TcpStream, target: u16, port: u16, mode: watch::Receiver<Mode>) {
+async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::Receiver<Mode>) {
     let mut cut = mode.clone();
     let passing = async {
         if mode.clone().wait_for(|mode| mode.reaches_the_broker()).await.is_err() {
             return;
         }
-        let Ok(server) = TcpStream::connect((HOST, target)).await else {
+        let Ok(server) = TcpStream::connect((HOST, broker)).await else {
             return;
         };
         let (mut from_client, mut to_client) = client.into_split();
@@ -97,7 +117,7 @@ async fn serve(client: TcpStream, target: u16, port: u16, mode: watch::Receiver<
                 if from_server.read_exact(&mut response).await.is_err() {
                     break;
                 }
-                readdress(&mut response, target, port);
+                readdress(&mut response, &doors);
                 if opening.wait_for(|mode| *mode == Mode::Pass).await.is_err()
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
@@ -118,18 +138,17 @@ async fn serve(client: TcpStream, target: u16, port: u16, mode: watch::Receiver<
     }
 }
 
-/// Writes one port over the other wherever it follows the host, as Kafka's protocol has it: a string, then four bytes.
-fn readdress(response: &mut [u8], from: u16, to: u16) {
-    let mut address = HOST.as_bytes().to_vec();
-    address.extend(u32::from(from).to_be_bytes());
-    let mut at = 0;
-    while at + address.len() <= response.len() {
-        if response[at..].starts_with(&address) {
-            let port = at + HOST.len();
-            response[port..port + 4].copy_from_slice(&u32::from(to).to_be_bytes());
-            at = port;
+/// Writes a broker's port over with the proxy's wherever it follows the host, as Kafka's protocol has it: a string, then four
+/// bytes.
+fn readdress(response: &mut [u8], doors: &[Door]) {
+    let mut rest = response;
+    while let Some(at) = rest.windows(HOST.len()).position(|window| window == HOST.as_bytes()) {
+        rest = &mut rest[at + HOST.len()..];
+        let Some(port) = rest.first_chunk_mut::<4>() else { return };
+        let behind = doors.iter().find(|door| u32::from(door.broker).to_be_bytes() == *port);
+        if let Some(door) = behind {
+            *port = u32::from(door.port).to_be_bytes();
         }
-        at += 1;
     }
 }
 

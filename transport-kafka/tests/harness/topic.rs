@@ -31,7 +31,7 @@ impl Topic {
         limit: Duration,
     ) -> Result<Self> {
         let mut proxy = None;
-        if isolation == Isolation::Own {
+        if isolation == Isolation::Proxied {
             let started = Proxy::start(&servers).await.map_err(failed)?;
             servers = started.servers();
             proxy = Some(started);
@@ -49,6 +49,13 @@ impl Topic {
         let proxy = self.proxy.as_ref().ok_or_else(|| failed("the lane has no proxy"))?;
         proxy.set(mode);
         Ok(())
+    }
+
+    /// Everything passes again.
+    pub(crate) fn heal(&self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.set(Mode::Pass);
+        }
     }
 
     pub(crate) async fn sink(&self) -> Result<KafkaSink> {

@@ -17,16 +17,18 @@ mod support;
 #[cfg(feature = "ssl")]
 mod captured;
 mod log;
+mod moving;
 mod partitions;
 mod retention;
 #[cfg(feature = "ssl")]
 mod secured;
 #[cfg(feature = "ssl")]
 mod security;
+#[cfg(feature = "ssl")]
+mod withdrawn;
 
-use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use cases::Broker;
 
@@ -35,7 +37,7 @@ use cases::Broker;
 struct Shared {
     broker: OnceLock<Broker>,
     #[cfg(feature = "ssl")]
-    secured: OnceLock<std::sync::Arc<secured::Secured>>,
+    secured: OnceLock<Arc<secured::Secured>>,
 }
 
 impl Shared {
@@ -44,8 +46,8 @@ impl Shared {
     }
 
     #[cfg(feature = "ssl")]
-    fn secured(&self) -> &std::sync::Arc<secured::Secured> {
-        self.secured.get_or_init(|| std::sync::Arc::new(secured::Secured::start()))
+    fn secured(&self) -> &Arc<secured::Secured> {
+        self.secured.get_or_init(|| Arc::new(secured::Secured::start()))
     }
 }
 
@@ -56,9 +58,12 @@ fn main() -> ExitCode {
         // The longest first; it waits for most of its time.
         retention::CASES,
         log::CASES,
+        moving::CASES,
         partitions::CASES,
         #[cfg(feature = "ssl")]
         security::CASES,
+        #[cfg(feature = "ssl")]
+        withdrawn::CASES,
     ];
-    cases::run(|| io::Result::Ok(Shared::default()), 4, &all)
+    cases::run(|| Ok(Arc::new(Shared::default())), 4, &all)
 }

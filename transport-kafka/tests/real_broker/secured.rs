@@ -22,9 +22,11 @@ pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-5
 /// What a failure may take: less than the ten seconds that opening has, which would make it a time-out.
 pub(crate) const SOON: Duration = Duration::from_secs(8);
 const ACLS: &str = "org.apache.kafka.tools.AclCommand";
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
 
 /// The users, each with the password that [`password`] gives.
-const USERS: [&str; 7] = ["root", "writer", "reader", "groupless", "topicless", "looker", "leaver"];
+const USERS: [&str; 8] =
+    ["root", "writer", "reader", "groupless", "topicless", "looker", "leaver", "dismissed"];
 
 pub(crate) fn password(user: &str) -> String {
     format!("the-secret-of-{user}")
@@ -62,6 +64,18 @@ impl Secured {
             acl(&secured.server, change, &what.iter().map(String::as_str).collect::<Vec<_>>(), &[user]);
         });
         changing.await.unwrap();
+    }
+
+    /// Makes the broker forget a user's password for this mechanism.
+    pub(crate) async fn withdraw(self: &Arc<Self>, mechanism: &'static str, user: &'static str) {
+        let secured = Arc::clone(self);
+        let withdrawing = tokio::task::spawn_blocking(move || {
+            let servers = secured.server.servers();
+            let of_whom = ["--entity-type", "users", "--entity-name", user];
+            let what = ["--bootstrap-server", &servers, "--alter", "--delete-config", mechanism];
+            secured.server.tool(CONFIGS, &[what.as_slice(), &of_whom].concat()).unwrap();
+        });
+        withdrawing.await.unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
@@ -134,6 +148,8 @@ fn settings(folder: &Path) -> KafkaBuilder {
         .property("ssl.truststore.type", "PEM")
         .property("ssl.truststore.location", file("ca.pem"))
         .property("listener.name.mutual.ssl.client.auth", "required")
+        // Clients prove who they are again and again.
+        .property("listener.name.sasl.scram-sha-512.connections.max.reauth.ms", "3000")
         .property("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
         .property("super.users", "User:ANONYMOUS;User:root;User:CN=client");
     for listener in ["sasl", "sasltls"] {

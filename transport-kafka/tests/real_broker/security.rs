@@ -29,7 +29,6 @@ cases! {
     without_read_a_source_is_denied,
     without_the_group_a_source_is_denied_and_an_observer_is_not,
     without_create_a_topic_is_not_created,
-    a_permission_that_is_taken_away_shows_at_the_next_send_and_commit,
     a_rogue_writer_changes_nobodys_state,
     nothing_secret_is_logged_at_any_level,
 }
@@ -189,35 +188,6 @@ async fn without_create_a_topic_is_not_created(shared: Arc<Shared>) {
     let kafka = shared.secured().as_user("writer", &topic).create_topic(CreateTopic::new(1, 1));
     let error = fails(ErrorKind::Denied, kafka.sink().open()).await;
     says(&error, &[&format!("on the topic `{topic}`")]);
-}
-
-async fn a_permission_that_is_taken_away_shows_at_the_next_send_and_commit(shared: Arc<Shared>) {
-    let (topic, group, secured) = (name(), format!("{}-g", name()), shared.secured());
-    secured.create(&topic).await;
-    secured.may("--add", &["--operation", "All", "--topic", &topic, "--group", &group], "leaver").await;
-    let kafka = secured.as_user("leaver", &topic);
-    let mut sink = soon(kafka.sink().open()).await.unwrap();
-    let mut source = soon(kafka.source(&group).open()).await.unwrap();
-    send(&mut sink, "app", "one").await;
-    assert_eq!(texts(&mut source, 1).await, ["one"]);
-    soon(source.commit()).await.unwrap();
-    secured.may("--remove", &["--operation", "All", "--topic", &topic, "--group", &group], "leaver").await;
-    // Removed is not yet known everywhere.
-    let refused = soon(async {
-        loop {
-            match sink.send(&event("app", "two")).await {
-                Ok(()) => {}
-                Err(error) if error.is_transient() => {}
-                Err(error) => return error,
-            }
-        }
-    });
-    let error = refused.await;
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    says(&error, &[&format!("`Write` on the topic `{topic}`")]);
-    let error = fails(ErrorKind::Denied, source.commit()).await;
-    assert!(error.to_string().contains(&topic) || error.to_string().contains(&group), "{error}");
-    says(&error, &["`Read` on the"]);
 }
 
 async fn a_rogue_writer_changes_nobodys_state(shared: Arc<Shared>) {

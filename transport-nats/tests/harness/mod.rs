@@ -38,7 +38,8 @@ impl Harness for NatsHarness {
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<NatsLane> {
         let (address, own) = match isolation {
             Isolation::Shared => (self.shared.address(), None),
-            Isolation::Own => {
+            // A server costs little, so that each fault has its own.
+            Isolation::Proxied | Isolation::Own => {
                 let server = Server::start().map_err(broken)?;
                 let proxy = Proxy::start(server.address()).await.map_err(broken)?;
                 (proxy.address(), Some((proxy, Arc::new(Mutex::new(server)))))

@@ -41,7 +41,8 @@ impl Harness for RedisHarness {
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<RedisLane> {
         let (own, proxy, address) = match isolation {
             Isolation::Shared => (None, None, self.shared.address()),
-            Isolation::Own => {
+            // A server costs little, so that each fault has its own.
+            Isolation::Proxied | Isolation::Own => {
                 let server = tokio::task::spawn_blocking(Server::start).await.unwrap().map_err(failed)?;
                 let proxy = Proxy::start(server.address()).await.map_err(failed)?;
                 let address = proxy.address();
