@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::program::{Ended, program};
+use crate::program::{Ended, forks, program};
 
 /// The commands, as the program itself lists them.
 fn commands() -> Vec<String> {
@@ -73,10 +73,8 @@ fn completed(words: &str) -> Vec<String> {
         function=${function#*-F }
         "${function%% *}" backup-tracker "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let bash = Command::new("bash")
-        .args(["--norc", "-c", script, "bash", env!("CARGO_BIN_EXE_backup-tracker"), words])
-        .output()
-        .unwrap();
+    let arguments = ["--norc", "-c", script, "bash", env!("CARGO_BIN_EXE_backup-tracker"), words];
+    let bash = forks::output(Command::new("bash").args(arguments));
     assert!(bash.status.success(), "{bash:?}");
     String::from_utf8(bash.stdout).unwrap().lines().map(str::to_owned).collect()
 }
@@ -84,7 +82,7 @@ fn completed(words: &str) -> Vec<String> {
 #[test]
 fn bash_completes_commands_options_and_their_values() {
     let script = Ended::of(&mut program(&["completions", "bash"]));
-    let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+    let mut bash = forks::spawn(Command::new("bash").arg("-n").stdin(Stdio::piped()));
     std::io::Write::write_all(&mut bash.stdin.take().unwrap(), script.stdout.as_bytes()).unwrap();
     assert!(bash.wait().unwrap().success());
 
@@ -212,7 +210,7 @@ fn a_reader_that_stops_reading_ends_the_program_quietly() {
         let mut command = program(arguments);
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let output = forks::output(command.stdout(writer).stderr(Stdio::piped()));
         assert_eq!(output.status.code(), Some(141), "{arguments:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
     }

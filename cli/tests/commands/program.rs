@@ -1,5 +1,8 @@
 //! The program, run.
 
+#[path = "forks.rs"]
+pub(crate) mod forks;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
@@ -23,7 +26,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
+        let output = forks::output(command);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -63,7 +66,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = forks::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         Self { child, stderr, heard: String::new() }
     }

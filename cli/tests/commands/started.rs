@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::bench::Bench;
 use crate::lines::Lines;
 use crate::process::ends;
+use crate::program::forks;
 
 /// A command that says that it runs, and its process id, and then sleeps.
 pub(crate) const SLEEPER: [&str; 3] = ["sh", "-c", "echo $$; exec sleep 1000"];
@@ -36,7 +37,7 @@ impl Bench {
         program.arg(run.get_program()).args(run.get_args());
         // What a killed `run` leaves behind must not hold on to our own standard error.
         let process = program.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = process.spawn().unwrap();
+        let mut process = forks::spawn(process);
         let out = Lines::of(process.stdout.take().unwrap());
         Run { process, out }
     }

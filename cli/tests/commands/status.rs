@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::bench::{Bench, MINUTE, TEN, nowhere};
-use crate::program::{Ended, program};
+use crate::program::{Ended, forks, program};
 
 const OTHER_ACTION: &str = r#"{"id":"3f2b8a5e-7c1d-4e6f-9a0b-1c2d3e4f5a6b","application":"shop","action":"compact","timestamp":1752230923000,"from":"READY","to":"PROCESSING"}"#;
 
@@ -204,7 +204,7 @@ fn a_reader_that_goes_away_ends_it_without_a_word() {
     write(&mut bench);
     let mut command = bench.command(&["history", "--json"]);
     let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        forks::spawn(command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()));
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(141), "{output:?}");

@@ -4,7 +4,7 @@ use backup_tracker::BackupState::{BackingUp, Ready, Restoring, Starting};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, MINUTE, TEN, nowhere};
-use crate::program::{Ended, Running, program};
+use crate::program::{Ended, Running, forks, program};
 
 /// Long enough for any machine; what hangs ends with it.
 const LIMIT: [&str; 2] = ["--timeout", "60s"];
@@ -71,7 +71,7 @@ fn an_outage_is_told_and_waited_out() {
     bench.step("shop", TEN, Ready, BackingUp);
     let mut waiting = Running::start(&mut bench.command(&wait_for("ready")));
     waiting.hears("waiting for `shop` to be READY; it is BACKING_UP");
-    bench.mock.broker_down(1).unwrap();
+    forks::broker_down(&bench.mock);
     waiting.hears("trying again");
     bench.mock.broker_up(1).unwrap();
     waiting.hears("the broker answers again");

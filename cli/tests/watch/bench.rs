@@ -12,6 +12,7 @@ use rustix::process::Pid;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::forks;
 use crate::lines::Lines;
 pub(crate) use crate::lines::PATIENCE;
 use crate::process::ends;
@@ -113,7 +114,7 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = forks::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Self { child, stdout, stderr }
@@ -171,8 +172,8 @@ impl Drop for Program {
 
 /// Sends a signal to a process, or to a group with `-` before its number.
 pub(crate) fn send(signal: &str, to: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), "--", to]).status().unwrap();
-    assert!(sent.success());
+    let sent = forks::output(Command::new("kill").args([&format!("-{signal}"), "--", to]));
+    assert!(sent.status.success(), "{sent:?}");
 }
 
 /// Looks until it is so.

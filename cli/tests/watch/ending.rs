@@ -7,6 +7,7 @@ use backup_tracker::BackupState::{BackingUp, Ready};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Program, eventually, lines_of, send};
+use crate::forks;
 
 const WAITING_HOOK: &str = "echo $BACKUP_TRACKER_STATE >> log; echo begun >&2; while [ ! -e go ]; do sleep 0.02; done; echo done >> log";
 
@@ -83,15 +84,9 @@ fn the_reader_of_the_output_may_go_away_and_the_hook_still_ends() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     bench.announce(&[Ready]);
-    let output = bench
-        .command(&["--group", "watcher", "--exec", WAITING_HOOK])
-        .current_dir(folder.path())
-        .stdout(writer)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
+    let mut command = bench.command(&["--group", "watcher", "--exec", WAITING_HOOK]);
+    let command = command.current_dir(folder.path()).stdout(writer).stderr(Stdio::piped());
+    let output = forks::spawn(command).wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(141), "{stderr}");
     assert!(!stderr.contains("error") && !stderr.contains("ended by"), "{stderr}");
@@ -103,7 +98,7 @@ fn the_reader_of_the_output_may_go_away_and_the_hook_still_ends() {
 #[test]
 fn a_broker_that_is_not_there_is_waited_for_and_a_signal_ends_the_waiting() {
     let bench = Bench::new();
-    bench.mock.broker_down(1).unwrap();
+    forks::broker_down(&bench.mock);
     let mut waiting = bench.watch(&[]);
     let mut impatient = bench.watch(&[]);
     for program in [&waiting, &impatient] {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bench::{Bench, PATIENCE, Program, eventually, lines_of};
+use crate::forks;
 
 pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
@@ -110,7 +111,7 @@ fn starting_is_unready_if_asked_for() {
 #[test]
 fn before_the_broker_answers_it_is_alive_and_unready() {
     let bench = Bench::new();
-    bench.mock.broker_down(1).unwrap();
+    forks::broker_down(&bench.mock);
     let (mut program, url) = start(&bench, &[]);
     assert_eq!(get(&format!("{url}/livez")).0, 200);
     becomes(&url, 503, "connecting");
@@ -130,7 +131,7 @@ fn the_loss_of_the_broker_shows_in_the_state_and_leaves_the_probes_as_they_were(
     let (mut program, url) = start(&bench, &["--group", "watcher"]);
     becomes(&url, 200, "");
     program.event("transition");
-    bench.mock.broker_down(1).unwrap();
+    forks::broker_down(&bench.mock);
     let health = program.event("health");
     assert_eq!(health["status"], "troubled");
     assert!(health["error"].is_string());

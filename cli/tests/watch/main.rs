@@ -6,6 +6,8 @@
 mod bench;
 mod ending;
 mod events;
+#[path = "../commands/forks.rs"]
+mod forks;
 mod hooks;
 mod http;
 mod limits;

@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use crate::bench::Bench;
+use crate::forks;
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 fn watch(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_backup-tracker")).arg("watch").args(arguments).output().unwrap()
+    forks::output(Command::new(env!("CARGO_BIN_EXE_backup-tracker")).arg("watch").args(arguments))
 }
 
 #[test]

@@ -4,6 +4,7 @@ use backup_tracker::BackupState::{BackingUp, Ready, Restoring};
 use serde_json::Value;
 
 use crate::bench::Bench;
+use crate::forks;
 
 /// State, from, and whether it is of the past.
 fn of(transition: &Value) -> (String, String, bool) {
@@ -147,7 +148,7 @@ fn json_lines_are_as_their_schema_says() {
     until("hook", "READY");
     bench.announce(&[BackingUp]);
     until("hook", "BACKING_UP");
-    bench.mock.broker_down(1).unwrap();
+    forks::broker_down(&bench.mock);
     until("health", "troubled");
     program.terminate();
     seen.extend(program.stdout.rest().iter().map(|line| serde_json::from_str(line).unwrap()));

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Program};
+use crate::forks;
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sidecar");
 /// How long nothing must happen for the test to believe that nothing happens: a worker that is not paused has
@@ -56,7 +57,7 @@ impl Pod {
     /// into the pipe.
     fn worker_behind_a_gate(&self) -> (Program, PathBuf) {
         let gate = self.file("gate");
-        assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        assert!(forks::output(Command::new("mkfifo").arg(&gate)).status.success());
         let piece = format!("echo begun; read line <{}", gate.display());
         let worker = self.worker(&["sh", "-c", &piece]);
         worker.stdout.with("begun");
