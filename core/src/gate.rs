@@ -31,6 +31,8 @@ use crate::metrics::Waiters;
 ///
 /// Cheap to clone; the clones are the same gate. An open gate costs one addition and one subtraction on a counter that
 /// tasks of other threads seldom share.
+// What every permit passes through is marked `inline`: without link-time optimisation its caller would make a call for each
+// step otherwise, which costs more than the counting.
 #[derive(Clone)]
 pub struct WorkGate(Arc<Inner>);
 
@@ -92,6 +94,7 @@ impl WorkGate {
 
     /// Whether work may begin now. The answer may be old by the time it is used: to work, take a permit.
     #[must_use]
+    #[inline]
     pub fn is_open(&self) -> bool {
         is_open(self.0.turns.load(Ordering::SeqCst))
     }
@@ -101,6 +104,7 @@ impl WorkGate {
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped future has taken no permit, and there is no queue in which a place could be lost.
+    #[inline]
     pub async fn enter(&self) -> Permit<'_> {
         Permit { gate: self, shard: self.wait_to_enter().await }
     }
@@ -110,6 +114,7 @@ impl WorkGate {
     /// # Cancel safety
     ///
     /// As for [`enter`](Self::enter).
+    #[inline]
     pub async fn enter_owned(&self) -> OwnedPermit {
         let shard = self.wait_to_enter().await;
         OwnedPermit { gate: self.clone(), shard }
@@ -117,12 +122,14 @@ impl WorkGate {
 
     /// Takes a permit if the gate is open now.
     #[must_use]
+    #[inline]
     pub fn try_enter(&self) -> Option<Permit<'_>> {
         self.count_in().map(|shard| Permit { gate: self, shard })
     }
 
     /// As [`try_enter`](Self::try_enter), with a permit that can move to another task.
     #[must_use]
+    #[inline]
     pub fn try_enter_owned(&self) -> Option<OwnedPermit> {
         self.count_in().map(|shard| OwnedPermit { gate: self.clone(), shard })
     }
@@ -189,6 +196,7 @@ impl WorkGate {
         if is_empty && self.0.turns.load(Ordering::SeqCst) == turns { Look::Drained } else { Look::Busy }
     }
 
+    #[inline]
     async fn wait_to_enter(&self) -> usize {
         loop {
             if let Some(shard) = self.count_in() {
@@ -200,6 +208,7 @@ impl WorkGate {
 
     /// Counts first and looks second, while `shut` and `drained` write first and count second: with sequential consistency
     /// one of the two sees the other.
+    #[inline]
     fn count_in(&self) -> Option<usize> {
         let shard = thread_number() & (self.0.shards.len() - 1);
         self.0.shards[shard].0.fetch_add(1, Ordering::SeqCst);
@@ -210,6 +219,7 @@ impl WorkGate {
         None
     }
 
+    #[inline]
     fn count_out(&self, shard: usize) {
         self.0.shards[shard].0.fetch_sub(1, Ordering::SeqCst);
         if !self.is_open() {
@@ -225,6 +235,7 @@ impl WorkGate {
     }
 }
 
+#[inline]
 const fn is_open(turns: usize) -> bool {
     turns.is_multiple_of(2)
 }
@@ -238,6 +249,7 @@ enum Look {
     Drained,
 }
 
+#[inline]
 fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
@@ -245,12 +257,14 @@ fn thread_number() -> usize {
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.gate.count_out(self.shard);
     }
 }
 
 impl Drop for OwnedPermit {
+    #[inline]
     fn drop(&mut self) {
         self.gate.count_out(self.shard);
     }
