@@ -1,9 +1,12 @@
 //! The CBOR format: a map of five text keys.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::text::{Text, Word};
 use super::{DecodeError, Decoded, Fields, state, timestamp};
 use crate::transition::BackupTransition;
 
@@ -22,13 +25,13 @@ struct ReadMap {
     #[serde(default)]
     id: Option<Uuid>,
     #[serde(default)]
-    application: Option<String>,
+    application: Option<Text<Arc<str>>>,
     #[serde(default)]
     timestamp: Option<u64>,
     #[serde(default)]
-    from: Option<String>,
+    from: Option<Text<Word>>,
     #[serde(default)]
-    to: Option<String>,
+    to: Option<Text<Word>>,
 }
 
 #[expect(clippy::expect_used, reason = "writing to a vector cannot fail")]
@@ -54,10 +57,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
     }
     Fields {
         id: map.id,
-        application: map.application,
+        application: map.application.map(|Text(name)| name),
         timestamp: map.timestamp,
-        from: state("from", map.from)?,
-        to: state("to", map.to)?,
+        from: state("from", map.from.map(|Text(word)| word))?,
+        to: state("to", map.to.map(|Text(word)| word))?,
     }
     .check()
     .map(Decoded::Transition)

@@ -2,13 +2,16 @@
 
 mod escape;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use escape::LikeJackson;
 
-use super::{DecodeError, Decoded, Fields, application, state, timestamp};
+use super::text::{Text, Word};
+use super::{DecodeError, Decoded, Fields, state, timestamp};
 use crate::state::{BackupState, UnknownState};
 use crate::transition::BackupTransition;
 
@@ -40,17 +43,17 @@ struct Action<'a> {
 #[derive(Deserialize)]
 struct Either {
     #[serde(default)]
-    id: Option<String>,
+    id: Option<Text<Result<Uuid, uuid::Error>>>,
     #[serde(default)]
-    application: Option<String>,
+    application: Option<Text<Arc<str>>>,
     #[serde(default, deserialize_with = "present")]
     action: Option<Option<String>>,
     #[serde(default)]
     timestamp: Option<u64>,
     #[serde(default)]
-    from: Option<String>,
+    from: Option<Text<Word>>,
     #[serde(default)]
-    to: Option<String>,
+    to: Option<Text<Word>>,
 }
 
 /// Tells a field that is `null` from a field that is not there.
@@ -103,41 +106,46 @@ const fn action_state(state: BackupState) -> &'static str {
 
 pub(super) fn decode(payload: &[u8]) -> Result<Decoded, DecodeError> {
     let either: Either = serde_json::from_slice(payload).map_err(DecodeError::Json)?;
-    let processing = |state: &Option<String>| state.as_deref() == Some(PROCESSING);
-    let (from, to) = if either.action.is_some() || processing(&either.from) || processing(&either.to) {
+    let (from, to) = (either.from.map(|Text(word)| word), either.to.map(|Text(word)| word));
+    let application = either.application.map(|Text(name)| name);
+    let (from, to) = if either.action.is_some() || is_processing(&from) || is_processing(&to) {
         let action = either.action.flatten();
         let operation = match action.as_deref() {
             None => None,
             Some(BACKUP) => Some(BackupState::BackingUp),
             Some(RESTORE) => Some(BackupState::Restoring),
             Some(other) => {
-                let (application, action) = (application(either.application)?, other.to_owned());
+                let (application, action) = (super::application(application)?, other.to_owned());
                 return Ok(Decoded::OtherAction { application, action });
             }
         };
-        (state_of_action("from", either.from, operation)?, state_of_action("to", either.to, operation)?)
+        (state_of_action("from", from, operation)?, state_of_action("to", to, operation)?)
     } else {
-        (state("from", either.from)?, state("to", either.to)?)
+        (state("from", from)?, state("to", to)?)
     };
-    let id = either.id.map(|id| Uuid::try_parse(&id).map_err(DecodeError::Id)).transpose()?;
-    let (application, timestamp) = (either.application, either.timestamp);
+    let id = either.id.map(|Text(id)| id.map_err(DecodeError::Id)).transpose()?;
+    let timestamp = either.timestamp;
     Fields { id, application, timestamp, from, to }.check().map(Decoded::Transition)
+}
+
+fn is_processing(word: &Option<Word>) -> bool {
+    matches!(word, Some(Word::Other(word)) if word == PROCESSING)
 }
 
 fn state_of_action(
     field: &'static str,
-    word: Option<String>,
+    word: Option<Word>,
     operation: Option<BackupState>,
 ) -> Result<BackupState, DecodeError> {
-    match word.as_deref() {
-        Some(PROCESSING) => operation.ok_or(DecodeError::MissingField("action")),
-        _ => match state(field, word)? {
-            // The other format's names of the same thing; a document that mixes the two is nobody's.
-            state if state.is_operation() => {
-                let unknown = UnknownState(state.as_str().to_owned());
-                Err(DecodeError::State { field, unknown })
-            }
-            state => Ok(state),
-        },
+    if is_processing(&word) {
+        return operation.ok_or(DecodeError::MissingField("action"));
+    }
+    match state(field, word)? {
+        // The other format's names of the same thing; a document that mixes the two is nobody's.
+        state if state.is_operation() => {
+            let unknown = UnknownState(state.as_str().to_owned());
+            Err(DecodeError::State { field, unknown })
+        }
+        state => Ok(state),
     }
 }

@@ -15,6 +15,7 @@
 
 mod cbor;
 mod json;
+mod text;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use crate::event::{Event, Record};
 use crate::state::{BackupState, UnknownState};
 use crate::transition::BackupTransition;
+use text::Word;
 
 /// How a transition is written. Every reader understands all of them and tells them apart by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,7 +147,7 @@ pub fn decode(record: &Record) -> Result<Decoded, DecodeError> {
 /// The fields of the two formats that carry our own state names, before they are checked.
 struct Fields {
     id: Option<uuid::Uuid>,
-    application: Option<String>,
+    application: Option<Arc<str>>,
     timestamp: Option<u64>,
     from: BackupState,
     to: BackupState,
@@ -163,17 +165,16 @@ impl Fields {
     }
 }
 
-fn application(field: Option<String>) -> Result<Arc<str>, DecodeError> {
-    field
-        .filter(|name| !name.trim().is_empty())
-        .map(Arc::from)
-        .ok_or(DecodeError::MissingField("application"))
+fn application(field: Option<Arc<str>>) -> Result<Arc<str>, DecodeError> {
+    field.filter(|name| !name.trim().is_empty()).ok_or(DecodeError::MissingField("application"))
 }
 
-fn state(field: &'static str, word: Option<String>) -> Result<BackupState, DecodeError> {
-    word.ok_or(DecodeError::MissingField(field))?
-        .parse()
-        .map_err(|unknown| DecodeError::State { field, unknown })
+fn state(field: &'static str, word: Option<Word>) -> Result<BackupState, DecodeError> {
+    match word {
+        Some(Word::State(state)) => Ok(state),
+        Some(Word::Other(word)) => Err(DecodeError::State { field, unknown: UnknownState(word) }),
+        None => Err(DecodeError::MissingField(field)),
+    }
 }
 
 #[cfg(test)]
