@@ -1,0 +1,5 @@
+//! What is measured, one file each.
+
+pub(crate) mod announcement;
+pub(crate) mod catching_up;
+pub(crate) mod start;
