@@ -10,7 +10,7 @@ use crate::event::{Event, Record};
 use crate::listener::{Change, Listener};
 use crate::sink::Sink;
 use crate::source::EventSource;
-use crate::wire::WireFormat;
+use crate::wire::{Others, WireFormat};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -69,6 +69,7 @@ trait DynSource: Send {
     fn commit(&mut self) -> BoxFuture<'_, Result<()>>;
     fn resumed(&self) -> bool;
     fn remaining(&mut self) -> BoxFuture<'_, Result<u64>>;
+    fn leave_out(&mut self, others: Others);
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<()>>;
 }
 
@@ -87,6 +88,10 @@ impl<S: EventSource + 'static> DynSource for S {
 
     fn remaining(&mut self) -> BoxFuture<'_, Result<u64>> {
         Box::pin(EventSource::remaining(self))
+    }
+
+    fn leave_out(&mut self, others: Others) {
+        EventSource::leave_out(self, others);
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
@@ -119,6 +124,10 @@ impl EventSource for BoxSource {
 
     async fn remaining(&mut self) -> Result<u64> {
         self.0.remaining().await
+    }
+
+    fn leave_out(&mut self, others: Others) {
+        self.0.leave_out(others);
     }
 
     async fn close(self) -> Result<()> {

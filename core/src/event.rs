@@ -90,13 +90,22 @@ pub struct Record {
     pub headers: Vec<Header>,
     /// The value; `None` for a record without one.
     pub payload: Option<Bytes>,
+    /// How many records of other applications this one stands for, the last of them at `position`; 0 for a record as the log
+    /// has it. See [`EventSource::leave_out`](crate::EventSource::leave_out).
+    pub left_out: u64,
 }
 
 impl Record {
     /// A record with neither key, headers nor value.
     #[must_use]
     pub fn new(position: Position) -> Self {
-        Self { position, key: None, headers: Vec::new(), payload: None }
+        Self { position, key: None, headers: Vec::new(), payload: None, left_out: 0 }
+    }
+
+    /// So many records of other applications, one after the other, the last of which stands here.
+    #[must_use]
+    pub fn left_out(position: Position, count: u64) -> Self {
+        Self { left_out: count, ..Self::new(position) }
     }
 
     /// The record with this key.

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::error::Result;
 use crate::event::Record;
+use crate::wire::Others;
 
 /// Reads a log in order, from the durable position of a group.
 ///
@@ -81,6 +82,15 @@ pub trait EventSource: Send {
     ///
     /// As for [`next`](Self::next), except `Lost`.
     fn remaining(&mut self) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Allows the source to leave out what others write, if that saves it work: for any number of such records in a row, `next`
+    /// may return a single [`Record::left_out`], which counts them and stands for each of them in every clause of the contract. It
+    /// may as well return them one by one, which is what it does in a transport that says nothing else.
+    ///
+    /// Asked at most once, before the first `next`.
+    fn leave_out(&mut self, others: Others) {
+        drop(others);
+    }
 
     /// Ends the session without committing anything (S7). Dropping the source is as good: that is all it
     /// does in a transport that has nothing to say goodbye to.

@@ -18,8 +18,12 @@ impl Tally {
     }
 
     pub(crate) fn add_one(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.counter.increment(1);
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.count.fetch_add(count, Ordering::Relaxed);
+        self.counter.increment(count);
     }
 
     pub(crate) fn read(&self) -> u64 {

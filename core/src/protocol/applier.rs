@@ -96,6 +96,10 @@ impl Applier {
         Self { state: BackupState::Ready, known: true, ..Self::new(application) }
     }
 
+    pub(crate) const fn application(&self) -> &Arc<str> {
+        &self.application
+    }
+
     /// The state after all that was applied.
     #[must_use]
     pub const fn state(&self) -> BackupState {

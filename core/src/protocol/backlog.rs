@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 /// How long a source may be silent before what remains is counted again, if anything was counted: the count may have been too
-/// high (gaps in the log).
-pub(crate) const RECOUNT_AFTER: Duration = Duration::from_millis(200);
+/// high (gaps in the log, records of others that the broker leaves out). While it stays silent, each wait is twice the one
+/// before.
+pub(crate) const RECOUNT_AFTER: Duration = Duration::from_millis(5);
+/// The longest of these waits.
+pub(crate) const RECOUNT_AT_LEAST_EVERY: Duration = Duration::from_millis(200);
 
 /// What the log held when a session began, as far as it is not read yet (T10).
 ///
 /// Its user counts at opening with [`EventSource::remaining`](crate::EventSource::remaining), says each record, and counts
 /// again after an error, and when [`recount_due`](Self::recount_due) has come. Times are those since any one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Backlog {
     /// How many records stood in the log and were not returned yet; `None` until counted.
     outstanding: Option<u64>,
@@ -18,6 +21,20 @@ pub struct Backlog {
     /// What the source counted last, less what came since.
     remaining: u64,
     last_activity: Duration,
+    /// How long it may be silent from there on.
+    patience: Duration,
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self {
+            outstanding: None,
+            read: false,
+            remaining: 0,
+            last_activity: Duration::ZERO,
+            patience: RECOUNT_AFTER,
+        }
+    }
 }
 
 impl Backlog {
@@ -43,11 +60,16 @@ impl Backlog {
     /// The source returned a record. Says whether it belongs to the backlog: whether it is older than the session.
     pub fn record(&mut self, now: Duration) -> bool {
         let replay = self.outstanding.is_none_or(|outstanding| outstanding > 0);
-        self.last_activity = now;
-        self.outstanding = self.outstanding.map(|outstanding| outstanding.saturating_sub(1));
-        self.remaining = self.remaining.saturating_sub(1);
-        self.settle();
+        self.records(1, now);
         replay
+    }
+
+    /// The source returned so many records.
+    pub fn records(&mut self, count: u64, now: Duration) {
+        (self.last_activity, self.patience) = (now, RECOUNT_AFTER);
+        self.outstanding = self.outstanding.map(|outstanding| outstanding.saturating_sub(count));
+        self.remaining = self.remaining.saturating_sub(count);
+        self.settle();
     }
 
     /// The source says how many records remain. Both the old count, less what came since, and the new one may be too high,
@@ -67,14 +89,15 @@ impl Backlog {
     /// When it is to be counted again unless a record comes before; `None` when all is read and nothing remains.
     #[must_use]
     pub fn recount_due(&self) -> Option<Duration> {
-        (!self.read || self.remaining > 0).then(|| self.last_activity + RECOUNT_AFTER)
+        (!self.read || self.remaining > 0).then(|| self.last_activity + self.patience)
     }
 
-    /// Whether it is to be counted again now. If so, it is not due again until as much time has passed once more.
+    /// Whether it is to be counted again now. If so, it is not due again until twice as much time has passed, and at most 200 ms.
     pub fn recount(&mut self, now: Duration) -> bool {
         let due = self.recount_due().is_some_and(|due| now >= due);
         if due {
             self.last_activity = now;
+            self.patience = (2 * self.patience).min(RECOUNT_AT_LEAST_EVERY);
         }
         due
     }
@@ -114,9 +137,11 @@ mod tests {
         let mut backlog = Backlog::new();
         backlog.count(5);
         backlog.record(TICK);
-        assert!(!backlog.recount(2 * TICK));
-        assert!(backlog.recount(3 * TICK));
-        assert!(!backlog.recount(4 * TICK), "it was counted just now");
+        assert!(!backlog.recount(TICK + RECOUNT_AFTER / 2));
+        let first = TICK + RECOUNT_AFTER;
+        assert!(backlog.recount(first));
+        assert!(!backlog.recount(first + RECOUNT_AFTER), "it was counted just now");
+        assert!(backlog.recount(first + 2 * RECOUNT_AFTER));
         backlog.count(9);
         for _ in 0..4 {
             assert!(!backlog.is_read());
@@ -131,5 +156,22 @@ mod tests {
         assert!(backlog.record(TICK));
         backlog.count(0);
         assert!(backlog.is_read());
+    }
+
+    #[test]
+    fn a_source_that_stays_silent_is_asked_less_and_less_often_until_it_speaks() {
+        let mut backlog = Backlog::new();
+        backlog.count(5);
+        let mut wait = || {
+            let due = backlog.recount_due().unwrap();
+            let since = due - backlog.last_activity;
+            assert!(backlog.recount(due));
+            since.as_millis()
+        };
+        let waits: Vec<u128> = (0..8).map(|_| wait()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 200, 200]);
+        let now = 10 * TICK;
+        backlog.record(now);
+        assert_eq!(backlog.recount_due(), Some(now + RECOUNT_AFTER));
     }
 }

@@ -43,6 +43,11 @@ pub(crate) enum Input {
         decoded: Result<Decoded, DecodeError>,
         now: Duration,
     },
+    /// So many records that are certainly about other applications (T1). They are counted already.
+    Others {
+        count: u64,
+        now: Duration,
+    },
     /// The source says that records were lost under its position (S12).
     Lost,
     /// What [`Effect::CountRemaining`] asked for.
@@ -108,6 +113,10 @@ impl Secondary {
         }
     }
 
+    pub(crate) const fn application(&self) -> &Arc<str> {
+        self.applier.application()
+    }
+
     pub(crate) fn view(&self) -> View {
         let (state, synced) = (self.applier.state(), self.backlog.is_read());
         let shut =
@@ -134,6 +143,7 @@ impl Secondary {
         let mut effects = Vec::new();
         match input {
             Input::Record { position, decoded, now } => self.record(position, decoded, now, &mut effects),
+            Input::Others { count, now } => self.others(count, now, &mut effects),
             Input::Lost => self.log_lost(&mut effects),
             Input::Remaining(remaining) => self.count(remaining, &mut effects),
             Input::Tick { now } => self.tick(now, &mut effects),
@@ -158,6 +168,13 @@ impl Secondary {
                 self.sync_if_done(effects);
             }
         }
+    }
+
+    fn others(&mut self, count: u64, now: Duration, effects: &mut Vec<Effect>) {
+        self.backlog.records(count, now);
+        self.uncommitted = true;
+        self.commit_if_due(now, effects);
+        self.sync_if_done(effects);
     }
 
     fn apply(

@@ -12,13 +12,13 @@ use super::board::Board;
 use super::counters::Counters;
 use super::dispatch::{Dispatcher, Done};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Position;
+use crate::event::{Position, Record};
 use crate::metrics::Share;
 use crate::protocol::applier::Skip;
 use crate::protocol::secondary::{Effect, Input, Secondary};
 use crate::retry::{RetryPolicy, Waits};
 use crate::source::EventSource;
-use crate::wire;
+use crate::wire::{self, Others};
 
 /// How many changes may wait for slow listeners before the following waits, too.
 const LISTENER_BACKLOG: usize = 64;
@@ -36,6 +36,7 @@ pub(super) struct Follower<S> {
     waits: Waits,
     in_trouble: bool,
     built: Instant,
+    others: Others,
 }
 
 /// Ends the board however the task ends, also when it is aborted.
@@ -55,7 +56,7 @@ enum Ask {
 
 impl<S: EventSource> Follower<S> {
     pub(super) fn new(
-        source: S,
+        mut source: S,
         machine: Secondary,
         board: Arc<Board>,
         dispatcher: Dispatcher,
@@ -66,7 +67,22 @@ impl<S: EventSource> Follower<S> {
         let waits = retry.waits();
         let (told, built) = (VecDeque::new(), Instant::now());
         let in_trouble = false;
-        Self { source, machine, board, dispatcher, told, counters, backlog, retry, waits, in_trouble, built }
+        let others = Others::than(machine.application().clone());
+        source.leave_out(others.clone());
+        Self {
+            source,
+            machine,
+            board,
+            dispatcher,
+            told,
+            counters,
+            backlog,
+            retry,
+            waits,
+            in_trouble,
+            built,
+            others,
+        }
     }
 
     pub(super) async fn run(mut self, mut close: watch::Receiver<bool>) {
@@ -104,7 +120,9 @@ impl<S: EventSource> Follower<S> {
         let mut lost_before = false;
         loop {
             let deadline = self.machine.deadline().map(|deadline| self.built + deadline);
+            // While records come there is no tick: the machine looks at the time with each of them. So no timer is set for them.
             let next = tokio::select! {
+                biased;
                 next = self.source.next() => next,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = self.built.elapsed();
@@ -115,11 +133,9 @@ impl<S: EventSource> Follower<S> {
             };
             let input = match next {
                 Ok(Some(record)) => {
-                    self.counters.received.add_one();
                     self.healthy();
                     lost_before = false;
-                    let (position, now) = (record.position, self.built.elapsed());
-                    Input::Record { position, decoded: wire::decode(&record), now }
+                    self.take(&record)
                 }
                 Ok(None) => {
                     return Err(Error::new(ErrorKind::Lost, "follow", "the log has ended for good"));
@@ -140,6 +156,21 @@ impl<S: EventSource> Follower<S> {
             let effects = self.handle(input);
             self.perform(effects).await?;
         }
+    }
+
+    fn take(&self, record: &Record) -> Input {
+        let (position, now) = (record.position, self.built.elapsed());
+        let others = match &record.payload {
+            Some(payload) if self.others.write(payload) => 1,
+            _ => record.left_out,
+        };
+        if others > 0 {
+            self.counters.received.add(others);
+            self.counters.other_application.add(others);
+            return Input::Others { count: others, now };
+        }
+        self.counters.received.add_one();
+        Input::Record { position, decoded: wire::decode(record), now }
     }
 
     fn handle(&mut self, input: Input) -> Vec<Effect> {

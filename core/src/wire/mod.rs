@@ -15,6 +15,7 @@
 
 mod cbor;
 mod json;
+mod others;
 mod text;
 
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::event::{Event, Record};
 use crate::state::{BackupState, UnknownState};
 use crate::transition::BackupTransition;
 use text::Word;
+
+pub use others::Others;
 
 /// How a transition is written. Every reader understands all of them and tells them apart by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
