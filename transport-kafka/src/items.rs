@@ -1,9 +1,10 @@
 //! What passes between the polling thread and its source.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use backup_tracker::wire::Others;
 use backup_tracker::{Error, Record};
 
 /// What the poller hands over, in order.
@@ -13,6 +14,12 @@ pub(crate) enum Item {
         partition: usize,
         offset: i64,
         record: Record,
+    },
+    /// So many records that others wrote, the last of them at this offset.
+    LeftOut {
+        partition: usize,
+        offset: i64,
+        count: u64,
     },
     /// There is nothing below this offset that was not handed over.
     End {
@@ -39,6 +46,8 @@ pub(crate) struct Shared {
     reported: AtomicBool,
     /// Ends of partitions of which the source wants to know whether records come before them.
     questions: Mutex<Vec<(usize, i64)>>,
+    /// What need not be handed over.
+    pub(crate) others: OnceLock<Others>,
 }
 
 impl Shared {

@@ -1,17 +1,18 @@
 //! The thread that polls librdkafka's consumer.
 //!
 //! A thread of its own, because the consumer's destructor blocks, because messages must not be alive then, and because a slow
-//! reader must not keep librdkafka's events from being served by anybody. It hands owned items over a bounded channel, and ends
-//! when the channel's other end is dropped.
+//! reader must not keep librdkafka's events from being served by anybody. It hands owned items over a bounded channel, in batches of
+//! what librdkafka has at hand, and ends when the channel's other end is dropped.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backup_tracker::ErrorKind;
 use backup_tracker::transport::Place;
-use backup_tracker::{ErrorKind, Record};
-use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset};
 use tokio::sync::mpsc;
 
 use crate::error::{KafkaErrors, code_of, kind_of};
@@ -23,6 +24,10 @@ const READ: &str = "read";
 
 /// How long a poll waits, and so how long the consumer lives on after its source was dropped.
 const POLL: Duration = Duration::from_millis(100);
+/// How many records a batch takes, how many of others' it leaves out, and after how many bytes it is full.
+const BATCH_RECORDS: usize = 256;
+const BATCH_LEFT_OUT: u64 = 4096;
+const BATCH_BYTES: usize = 256 * 1024;
 /// How long a question to the cluster may hold up the polling.
 const ASK: Duration = Duration::from_secs(5);
 /// How often it is asked, and how often told to the user, whether the brokers are still down.
@@ -31,12 +36,39 @@ const OUTAGE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Poller {
     pub(crate) client: Arc<Client>,
     pub(crate) place: Place,
-    pub(crate) items: mpsc::Sender<Item>,
+    pub(crate) items: mpsc::Sender<Vec<Item>>,
+    pub(crate) batch: Batch,
     pub(crate) shared: Arc<Shared>,
     /// What to read next from each partition.
     pub(crate) positions: Vec<i64>,
     pub(crate) ends: Vec<Option<Awaited>>,
     pub(crate) refresh: Duration,
+}
+
+/// What is to be handed over next.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    items: Vec<Item>,
+    bytes: usize,
+    left_out: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES || self.left_out >= BATCH_LEFT_OUT
+    }
+
+    /// Adds one to the records of others that end the batch, or begins to count.
+    fn leave_out(&mut self, at: usize, behind: i64) {
+        self.left_out += 1;
+        match self.items.last_mut() {
+            Some(Item::LeftOut { partition, offset, count }) if *partition == at => {
+                *offset = behind;
+                *count += 1;
+            }
+            _ => self.items.push(Item::LeftOut { partition: at, offset: behind, count: 1 }),
+        }
+    }
 }
 
 /// The source is gone.
@@ -47,13 +79,28 @@ impl Poller {
         let mut refreshed = Instant::now();
         let mut down: Option<Instant> = None;
         let mut misplaced = false;
-        while !self.items.is_closed() {
-            for (partition, end) in self.shared.take_questions() {
-                self.look_again(partition, end);
+        // A handle of its own, because a message borrows from it.
+        let client = Arc::clone(&self.client);
+        loop {
+            // Not with each record.
+            let waits = self.batch.items.is_empty();
+            if waits {
+                if self.items.is_closed() {
+                    return;
+                }
+                for (partition, end) in self.shared.take_questions() {
+                    self.look_again(partition, end);
+                }
             }
-            let step = match self.client.poll(POLL).map(|polled| polled.map(owned)) {
-                None => Ok(()),
-                Some(Ok((partition, offset, record))) => self.hand_over(partition, offset, record),
+            // What is at hand goes together; nothing that is at hand waits for more.
+            let step = match client.poll(if waits { POLL } else { Duration::ZERO }) {
+                None => self.flush(),
+                Some(Ok(message)) => {
+                    // Without a wait for the channel: the message must not be alive then.
+                    self.take(&message);
+                    drop(message);
+                    if self.batch.is_full() { self.flush() } else { Ok(()) }
+                }
                 Some(Err(KafkaError::PartitionEOF(partition))) => self.reached_end(partition),
                 Some(Err(cause)) => match code_of(&cause) {
                     Some(RDKafkaErrorCode::AllBrokersDown) => {
@@ -72,6 +119,9 @@ impl Poller {
                 },
             };
             if step.is_err() {
+                return;
+            }
+            if (misplaced || down.is_some()) && self.flush().is_err() {
                 return;
             }
             if misplaced {
@@ -95,20 +145,30 @@ impl Poller {
                     }
                     Err(_) => {}
                 }
-            } else if refreshed.elapsed() >= self.refresh {
+            } else if waits && refreshed.elapsed() >= self.refresh {
                 refreshed = Instant::now();
-                if self.grow().is_err() {
+                if self.flush().and_then(|()| self.grow()).is_err() {
                     return;
                 }
             }
         }
     }
 
-    fn send(&self, item: Item) -> Result<(), Gone> {
-        self.items.blocking_send(item).map_err(|_| Gone)
+    /// Hands over at once, behind what was taken before.
+    fn send(&mut self, item: Item) -> Result<(), Gone> {
+        self.batch.items.push(item);
+        self.flush()
     }
 
-    fn report(&self, cause: KafkaError) -> Result<(), Gone> {
+    fn flush(&mut self) -> Result<(), Gone> {
+        if self.batch.items.is_empty() {
+            return Ok(());
+        }
+        let Batch { items, .. } = std::mem::take(&mut self.batch);
+        self.items.blocking_send(items).map_err(|_| Gone)
+    }
+
+    fn report(&mut self, cause: KafkaError) -> Result<(), Gone> {
         let error = self.place.kafka(READ, cause);
         if !self.shared.may_report() {
             tracing::debug!(%error, "another error, while the last one was not taken yet");
@@ -117,19 +177,29 @@ impl Poller {
         self.send(Item::Failed(error))
     }
 
-    fn hand_over(&mut self, partition: i32, offset: i64, record: Record) -> Result<(), Gone> {
-        let Ok(partition) = usize::try_from(partition) else {
-            return Ok(());
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let (partition, offset, payload) = (message.partition(), message.offset(), message.payload());
+        let Some(partition) = self.moves_to(partition, offset) else {
+            return;
         };
-        let Some(position) = self.positions.get_mut(partition) else {
-            return Ok(());
-        };
-        // librdkafka leaves out what it fetched before a position was set anew, but S2 is not to rest on that alone.
-        if offset < *position {
-            return Ok(());
+        let others = self.shared.others.get();
+        if others.zip(payload).is_some_and(|(others, payload)| others.write(payload)) {
+            self.batch.leave_out(partition, offset);
+        } else {
+            self.batch.bytes += payload.map_or(0, <[u8]>::len);
+            self.batch.items.push(Item::Record { partition, offset, record: owned(message) });
         }
-        *position = offset + 1;
-        self.send(Item::Record { partition, offset, record })
+    }
+
+    /// The partition, if this offset of it was not handed over before. If so, it counts as handed over.
+    fn moves_to(&mut self, partition: i32, offset: i64) -> Option<usize> {
+        let partition = usize::try_from(partition).ok()?;
+        let position = self.positions.get_mut(partition)?;
+        // librdkafka leaves out what it fetched before a position was set anew, but S2 is not to rest on that alone.
+        (offset >= *position).then(|| {
+            *position = offset + 1;
+            partition
+        })
     }
 
     fn reached_end(&mut self, partition: i32) -> Result<(), Gone> {
@@ -223,37 +293,56 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use backup_tracker::{Position, Record};
     use rdkafka::ClientConfig;
     use tokio::sync::mpsc;
 
-    use super::{Item, Place, Poller, Shared};
+    use super::{BATCH_LEFT_OUT, Batch, Item, Place, Poller, Shared};
     use crate::context::Context;
 
     #[test]
     fn a_record_that_was_handed_over_is_not_handed_over_again() {
         let client =
             ClientConfig::new().set("group.id", "search").create_with_context(Context::default()).unwrap();
-        let (items, mut taken) = mpsc::channel(10);
+        let (items, _taken) = mpsc::channel(10);
         let mut poller = Poller {
             client: Arc::new(client),
             place: Place::new("backups"),
             items,
+            batch: Batch::default(),
             shared: Arc::new(Shared::default()),
             positions: vec![3, 0],
             ends: vec![None, None],
             refresh: Duration::MAX,
         };
         // Gaps are nothing strange; records of partitions that nobody asked for are.
-        for (partition, offset) in [(0, 2), (0, 3), (1, 0), (0, 3), (0, 5), (0, 4), (2, 0), (-1, 0)] {
-            let record = Record::new(Position::Offset(0));
-            assert!(poller.hand_over(partition, offset, record).is_ok());
-        }
-        drop(poller);
         let mut seen = Vec::new();
-        while let Some(Item::Record { partition, offset, .. }) = taken.blocking_recv() {
-            seen.push((partition, offset));
+        for (partition, offset) in [(0, 2), (0, 3), (1, 0), (0, 3), (0, 5), (0, 4), (2, 0), (-1, 0)] {
+            if poller.moves_to(partition, offset).is_some() {
+                seen.push((partition, offset));
+            }
         }
         assert_eq!(seen, [(0, 3), (1, 0), (0, 5)]);
+    }
+
+    #[test]
+    fn records_of_others_in_a_row_are_one_item() {
+        let mut batch = Batch::default();
+        batch.leave_out(0, 4);
+        batch.leave_out(0, 6);
+        batch.leave_out(1, 2);
+        batch.items.push(Item::End { partition: 1, offset: 3 });
+        batch.leave_out(1, 5);
+        let counted: Vec<_> = batch
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::LeftOut { partition, offset, count } => Some((*partition, *offset, *count)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(counted, [(0, 6, 2), (1, 2, 1), (1, 5, 1)]);
+        assert!(!batch.is_full());
+        (0..BATCH_LEFT_OUT).for_each(|_| batch.leave_out(1, 6));
+        assert!(batch.is_full());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backup_tracker::transport::Place;
+use backup_tracker::wire::Others;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
@@ -16,15 +17,16 @@ use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder, NO_GROUP};
 use crate::context::Context;
 use crate::items::{Awaited, Item, Shared};
-use crate::poller::Poller;
+use crate::poller::{Batch, Poller};
 use crate::positions::{self, Client, as_ours};
+use crate::record;
 
 const OPEN: &str = "open the source";
 const COMMIT: &str = "commit";
 const REMAINING: &str = "count what remains";
 
-/// How many records wait between librdkafka and the reader. librdkafka keeps more by itself.
-const BUFFER: usize = 64;
+/// How many batches wait between librdkafka and the reader. librdkafka keeps more records by itself.
+const BUFFER: usize = 8;
 
 /// For how long a partition's end may be ahead of the reader, and nothing come, before it is looked at closely. That costs a new
 /// fetch.
@@ -48,12 +50,14 @@ pub struct KafkaSource {
     resumed: bool,
     /// In each partition, the offset behind what `next` has returned.
     next: Vec<i64>,
-    /// An item that was taken from the channel and is not due yet.
+    /// What is left of the batch that was taken from the channel last.
+    batch: std::vec::IntoIter<Item>,
+    /// An item that was taken from the batch and is not due yet.
     waiting: Option<Item>,
     lost: Option<Error>,
     /// In each partition, what `next` and the end were when the one began to be short of the other.
     suspects: Vec<Option<((i64, i64), Instant)>>,
-    items: mpsc::Receiver<Item>,
+    items: mpsc::Receiver<Vec<Item>>,
     shared: Arc<Shared>,
     requests: Worker<Arc<Client>>,
 }
@@ -79,6 +83,10 @@ impl KafkaSource {
             Item::Record { partition, offset, record } => {
                 *self.next.get_mut(partition)? = offset + 1;
                 Some(Ok(Some(record)))
+            }
+            Item::LeftOut { partition, offset, count } => {
+                *self.next.get_mut(partition)? = offset + 1;
+                Some(Ok(Some(Record::left_out(record::position(partition, offset), count))))
             }
             Item::End { partition, offset } => {
                 let next = self.next.get_mut(partition)?;
@@ -106,15 +114,27 @@ impl KafkaSource {
     /// Takes into account what has arrived and is nothing that `next` would return.
     fn accept_what_is_silent(&mut self) {
         while self.waiting.is_none() && self.lost.is_none() {
-            match self.items.try_recv() {
-                Ok(item @ (Item::Record { .. } | Item::Failed(_))) => self.waiting = Some(item),
-                Ok(item) => {
+            match self.arrived() {
+                Some(item @ (Item::Record { .. } | Item::LeftOut { .. } | Item::Failed(_))) => {
+                    self.waiting = Some(item);
+                }
+                Some(item) => {
                     if let Some(Err(error)) = self.accept(item) {
                         self.lost = Some(error);
                     }
                 }
-                Err(_) => return,
+                None => return,
             }
+        }
+    }
+
+    /// The next item, if there is one already.
+    fn arrived(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.batch.next() {
+                return Some(item);
+            }
+            self.batch = self.items.try_recv().ok()?.into_iter();
         }
     }
 }
@@ -125,11 +145,12 @@ impl EventSource for KafkaSource {
             return Err(error);
         }
         loop {
-            let item = match self.waiting.take() {
-                Some(item) => item,
-                None => self.items.recv().await.ok_or_else(|| {
+            let Some(item) = self.waiting.take().or_else(|| self.batch.next()) else {
+                let batch = self.items.recv().await.ok_or_else(|| {
                     self.place.error(ErrorKind::Internal, "read", "the polling thread has ended")
-                })?,
+                })?;
+                self.batch = batch.into_iter();
+                continue;
             };
             if let Some(outcome) = self.accept(item) {
                 return outcome;
@@ -151,6 +172,12 @@ impl EventSource for KafkaSource {
 
     fn resumed(&self) -> bool {
         self.resumed
+    }
+
+    fn leave_out(&mut self, others: Others) {
+        if self.shared.others.set(others).is_err() {
+            tracing::debug!("others' records are left out already; the second time counts for nothing");
+        }
     }
 
     async fn remaining(&mut self) -> Result<u64> {
@@ -258,6 +285,7 @@ fn open(
         client: Arc::clone(&client),
         place: place.clone(),
         items: sender,
+        batch: Batch::default(),
         shared: Arc::clone(&shared),
         positions: plan.positions.clone(),
         ends: Awaited::all(high),
@@ -273,6 +301,7 @@ fn open(
         resumed: plan.resumed,
         suspects: vec![None; plan.positions.len()],
         next: plan.positions,
+        batch: Vec::new().into_iter(),
         waiting: None,
         lost,
         items,
