@@ -183,7 +183,7 @@ impl Poller {
             return;
         };
         let others = self.shared.others.get();
-        if others.zip(payload).is_some_and(|(others, payload)| others.write(payload)) {
+        if others.zip(payload).is_some_and(|(others, payload)| others.wrote(payload)) {
             self.batch.leave_out(partition, offset);
         } else {
             self.batch.bytes += payload.map_or(0, <[u8]>::len);

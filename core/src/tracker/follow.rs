@@ -161,7 +161,7 @@ impl<S: EventSource> Follower<S> {
     fn take(&self, record: &Record) -> Input {
         let (position, now) = (record.position, self.built.elapsed());
         let others = match &record.payload {
-            Some(payload) if self.others.write(payload) => 1,
+            Some(payload) if self.others.wrote(payload) => 1,
             _ => record.left_out,
         };
         if others > 0 {

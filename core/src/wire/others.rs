@@ -23,9 +23,9 @@ const ID_BYTES: usize = 16;
 ///
 /// let others = Others::than("shop");
 /// let head = r#"{"id":"00000000-0000-0000-0000-000000000007","application":""#;
-/// assert!(others.write(format!(r#"{head}maps","timestamp":0,"from":"READY","to":"BACKING_UP"}}"#).as_bytes()));
-/// assert!(!others.write(format!(r#"{head}shop","timestamp":0,"from":"READY","to":"BACKING_UP"}}"#).as_bytes()));
-/// assert!(!others.write(b"anything else"));
+/// assert!(others.wrote(format!(r#"{head}maps","timestamp":0,"from":"READY","to":"BACKING_UP"}}"#).as_bytes()));
+/// assert!(!others.wrote(format!(r#"{head}shop","timestamp":0,"from":"READY","to":"BACKING_UP"}}"#).as_bytes()));
+/// assert!(!others.wrote(b"anything else"));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Others(Arc<str>);
@@ -38,7 +38,7 @@ impl Others {
 
     /// Whether one of them certainly wrote this payload.
     #[must_use]
-    pub fn write(&self, payload: &[u8]) -> bool {
+    pub fn wrote(&self, payload: &[u8]) -> bool {
         in_json(payload).or_else(|| in_cbor(payload)).is_some_and(|name| {
             // A blank name is nobody's.
             name != self.0.as_bytes() && name.first().is_some_and(u8::is_ascii_graphic)
@@ -83,9 +83,9 @@ mod tests {
         for format in WireFormat::ALL {
             for application in ["shop", "shopping", "sho", "ä shop", &long] {
                 let written = payload(application, format);
-                assert!(!Others::than(application).write(&written), "{application} in {format:?}");
+                assert!(!Others::than(application).wrote(&written), "{application} in {format:?}");
                 assert_eq!(
-                    Others::than("another").write(&written),
+                    Others::than("another").wrote(&written),
                     application.is_ascii(),
                     "{application} in {format:?}"
                 );
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_name_with_escapes_is_left_to_the_decoder() {
         let written = r#"{"id":"00000000-0000-0000-0000-000000000007","application":"sh\u006fp","timestamp":0,"from":"READY","to":"READY"}"#;
-        assert!(!Others::than("shop").write(written.as_bytes()));
+        assert!(!Others::than("shop").wrote(written.as_bytes()));
         assert!(decode(&Record::new(Position::Offset(0)).payload(bytes::Bytes::from(written))).is_ok());
     }
 
@@ -105,12 +105,12 @@ mod tests {
         for format in WireFormat::ALL {
             let written = payload("maps", format);
             let others = Others::than("shop");
-            let shortest = (0..written.len()).find(|length| others.write(&written[..*length]));
+            let shortest = (0..written.len()).find(|length| others.wrote(&written[..*length]));
             // As soon as the name is whole.
             let name = written.windows(4).position(|window| window == b"maps").unwrap();
             let end = name + 4 + usize::from(format != WireFormat::Cbor);
             assert_eq!(shortest, Some(end), "{format:?}");
-            assert!(!others.write(&payload(" ", format)));
+            assert!(!others.wrote(&payload(" ", format)));
         }
     }
 }
