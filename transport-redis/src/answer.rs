@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::entry::EntryId;
-use crate::log::{Mark, Numbers, View};
+use crate::log::{Mark, Numbers, Read, View};
 
 /// What opening found.
 #[derive(Debug)]
@@ -70,8 +70,63 @@ pub(crate) fn looked(answer: Value) -> Option<Looked> {
     }
     let token = answer.text()?;
     let numbers = answer.numbers()?;
-    let entries = answer.array()?.into_iter().map(entry).collect::<Option<_>>()?;
-    Some(Looked::View(View { token, numbers, entries }))
+    Some(Looked::View(View { token, numbers }))
+}
+
+/// The token by which a group knows its stream, from what the hash holds for it; empty when it holds nothing.
+fn token(held: Value) -> Option<String> {
+    match held {
+        Value::Nil => Some(String::new()),
+        held => text(held)?.split(' ').next().map(str::to_owned),
+    }
+}
+
+/// The stream as `XINFO STREAM` describes it, and what was read of it: the last of these answers. Before them, for a group, come
+/// what the hash holds for it, and an answer that says no more than that the group is there.
+pub(crate) fn view_and_entries(answers: Vec<Value>, of_group: bool) -> Option<(View, Read)> {
+    let mut answers = Parts(answers.into_iter());
+    let mut known_by = String::new();
+    if of_group {
+        known_by = token(answers.0.next()?)?;
+        answers.array()?;
+    }
+    let numbers = described(answers.array()?)?;
+    let entries = answers.array()?.into_iter().map(entry).collect::<Option<_>>()?;
+    Some((View { token: known_by, numbers }, entries))
+}
+
+/// Names and values in turn.
+fn described(info: Vec<Value>) -> Option<Numbers> {
+    let mut numbers = Numbers::default();
+    let mut info = info.into_iter();
+    let mut found = 0;
+    while let (Some(name), Some(value)) = (info.next(), info.next()) {
+        found += 1;
+        match &*text(name)? {
+            "length" => numbers.length = count(value)?,
+            "entries-added" => numbers.added = count(value)?,
+            "last-generated-id" => numbers.last = text(value)?.parse().ok()?,
+            "first-entry" => numbers.first = end(value)?,
+            "last-entry" => numbers.tail = end(value)?,
+            _ => found -= 1,
+        }
+    }
+    (found == 5).then_some(numbers)
+}
+
+fn count(value: Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
+/// The identifier of an entry, where there is one.
+fn end(value: Value) -> Option<Option<EntryId>> {
+    match value {
+        Value::Nil => Some(None),
+        value => entry(value).map(|(id, _)| Some(id)),
+    }
 }
 
 fn entry(value: Value) -> Option<(EntryId, Vec<Value>)> {
@@ -86,6 +141,11 @@ impl Parts {
     fn new(value: Value) -> Option<Self> {
         match value {
             Value::Array(parts) => Some(Self(parts.into_iter())),
+            // With RESP3, names and values are a map.
+            Value::Map(pairs) => {
+                let parts: Vec<Value> = pairs.into_iter().flat_map(|(name, value)| [name, value]).collect();
+                Some(Self(parts.into_iter()))
+            }
             _ => None,
         }
     }
@@ -126,5 +186,61 @@ pub(crate) fn text(value: Value) -> Option<String> {
         Value::SimpleString(text) => Some(text),
         Value::Okay => Some("OK".to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn written(id: &str) -> Value {
+        Value::Array(vec![bulk(id), Value::Array(vec![bulk("payload"), bulk("x")])])
+    }
+
+    fn info(first: Value, last: Value) -> Value {
+        Value::Array(vec![
+            bulk("length"),
+            Value::Int(2),
+            bulk("radix-tree-keys"),
+            Value::Int(1),
+            bulk("last-generated-id"),
+            bulk("9-0"),
+            bulk("entries-added"),
+            Value::Int(5),
+            bulk("first-entry"),
+            first,
+            bulk("last-entry"),
+            last,
+        ])
+    }
+
+    #[test]
+    fn a_description_of_the_stream_is_a_view_of_it() {
+        let read = Value::Array(vec![written("8-1"), written("9-0")]);
+        let held = || bulk("token committed");
+        let answers =
+            vec![held(), Value::Array(Vec::new()), info(written("8-1"), written("9-0")), read.clone()];
+        let (view, entries) = view_and_entries(answers, true).unwrap();
+        let id = |text: &str| text.parse::<EntryId>().unwrap();
+        assert_eq!(view.token, "token");
+        let (first, tail) = (Some(id("8-1")), Some(id("9-0")));
+        assert_eq!(view.numbers, Numbers { added: 5, length: 2, first, tail, last: id("9-0") });
+        assert_eq!(entries.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id("8-1"), id("9-0")]);
+
+        let (view, _) = view_and_entries(vec![info(Value::Nil, Value::Nil), read], false).unwrap();
+        assert_eq!((view.token.as_str(), view.numbers.first), ("", None));
+    }
+
+    #[test]
+    fn a_group_that_the_hash_does_not_know_has_no_token_and_what_is_missing_is_strange() {
+        let none = || Value::Array(Vec::new());
+        let answers = vec![Value::Nil, none(), info(Value::Nil, Value::Nil), none()];
+        assert_eq!(view_and_entries(answers, true).unwrap().0.token, "");
+        assert!(view_and_entries(vec![none(), none()], false).is_none());
+        assert!(view_and_entries(vec![info(Value::Nil, Value::Nil)], false).is_none());
     }
 }

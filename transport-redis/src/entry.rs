@@ -94,6 +94,14 @@ pub(crate) fn record(id: EntryId, fields: Vec<Value>) -> Record {
     Record::new(id.into()).key(key).headers(headers).payload(payload)
 }
 
+/// The value of an entry, which [`record`] would give to its record.
+pub(crate) fn payload(fields: &[Value]) -> Option<&[u8]> {
+    fields.chunks_exact(2).find_map(|field| match field {
+        [Value::BulkString(name), Value::BulkString(value)] if name == PAYLOAD.as_bytes() => Some(&value[..]),
+        _ => None,
+    })
+}
+
 fn bytes(value: Value) -> Option<Bytes> {
     match value {
         Value::BulkString(bytes) => Some(bytes.into()),
@@ -130,7 +138,8 @@ mod tests {
             .header("a", b"\xff".as_slice())
             .header("b", "")
             .header("", "nameless");
-        let fields = fields(&event).into_iter().map(Value::BulkString).collect();
+        let fields: Vec<Value> = fields(&event).into_iter().map(Value::BulkString).collect();
+        assert_eq!(payload(&fields), Some(&event.payload[..]));
         let record = record(EntryId { millis: 1, sequence: 2 }, fields);
         assert_eq!(record.position, Position::Entry { millis: 1, sequence: 2 });
         assert_eq!(record.key, Some(event.key));
@@ -145,6 +154,8 @@ mod tests {
         assert_eq!(of(&["temperature", "21"]), of(&[]));
         assert_eq!(of(&["key", "no UUID", "payload", "x"]).key, None);
         assert_eq!(of(&["payload", "first", "payload", "second"]).payload, Some("first".into()));
+        assert_eq!(payload(&bulk(&["payload", "first", "payload", "second"])), Some(&b"first"[..]));
+        assert_eq!(payload(&bulk(&["temperature", "payload", "payload"])), None);
         assert_eq!(of(&["key"]), of(&[]));
     }
 }

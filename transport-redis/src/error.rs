@@ -84,6 +84,19 @@ impl Failure {
         if self.asked && !answered { Delivery::Unknown } else { Delivery::NotSent }
     }
 
+    /// Whether the server answers that there is no such stream, or no such group of it.
+    pub(crate) fn is_gone(&self) -> bool {
+        let Cause::Redis(cause) = &self.cause else { return false };
+        is_answer(cause)
+            && (cause.code() == Some("NOGROUP")
+                || cause.detail().is_some_and(|detail| detail.contains("no such key")))
+    }
+
+    /// Whether the server has no memory left, so that it takes no transaction, not even one that only reads.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        matches!(&self.cause, Cause::Redis(cause) if is_answer(cause) && cause.code() == Some("OOM"))
+    }
+
     /// Whether another connection may fare better: this one is broken, or leads to a server that cannot serve.
     pub(crate) fn wants_another_connection(&self) -> bool {
         match &self.cause {
@@ -113,6 +126,8 @@ fn kind_of_answer(cause: &RedisError) -> ErrorKind {
     let text = cause.detail().unwrap_or_default();
     match cause.code().unwrap_or_default() {
         "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" => ErrorKind::Denied,
+        // A transaction whose end is refused is refused with the reason.
+        "EXECABORT" if text.contains("NOPERM") => ErrorKind::Denied,
         // `TOOOLD` is what this crate's scripts say.
         "WRONGTYPE" | "MOVED" | "ASK" | "CROSSSLOT" | "NOPROTO" | "TOOOLD" => ErrorKind::Config,
         // `OOM`, `MISCONF` and `NOREPLICAS` refuse a write until somebody makes room, mends the disk or brings a replica.

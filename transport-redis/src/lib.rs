@@ -72,8 +72,8 @@
 //! at any later time, for example when a network is mended; so each connection of a sink registers, and the script that appends
 //! refuses what comes on an older one. A send after the failed one comes after it or without it.
 //!
-//! A source looks at the stream and at what follows its position in one step, so that it cannot miss that the stream changed in
-//! between, and waits with `XREAD BLOCK` on a second connection.
+//! A source looks at the stream and reads what follows its position in one step (`MULTI`), so that it cannot miss that the stream
+//! changed in between, and waits with `XREAD BLOCK` on a second connection.
 //!
 //! # Position
 //!
@@ -97,7 +97,7 @@
 //! [`Redis::observer`] makes a source without a group, for commands that look at a stream or follow it. Each session begins where
 //! [`StartAt`](backup_tracker::StartAt) says; opening, reading and `commit` write nothing to the server, not even a stream that
 //! [`Redis::create_stream`] asks for; `commit` always succeeds, without asking anybody, and `resumed` is false. What it runs on the
-//! server are `EVAL_RO`, which the server lets write nothing, and `XREAD`; it reads from a replica as well.
+//! server are `EVAL_RO`, which the server lets write nothing, `XREAD` and `XRANGE`; it reads from a replica as well.
 //!
 //! Without a group it knows its stream by its numbers alone: one that was deleted and created anew is noticed
 //! ([`Lost`](backup_tracker::ErrorKind::Lost)), unless that happened within the millisecond of the last entry that was read.
@@ -129,14 +129,14 @@
 //!
 //! ```text
 //! ACL SETUSER maps on >secret resetkeys ~backups ~backups:backup-tracker resetchannels -@all
-//!     +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait
+//!     +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait +multi +exec
 //! ```
 //!
 //! And these for an observer:
 //!
 //! ```text
 //! ACL SETUSER operator on >secret resetkeys %R~backups resetchannels -@all
-//!     +eval_ro +exists +xinfo|stream +xrange +xread
+//!     +eval_ro +exists +xinfo|stream +xrange +xread +multi +exec
 //! ```
 //!
 //! # Native access

@@ -84,17 +84,54 @@ impl Link {
     ) -> Result<Value, Failure> {
         let asking = command.query_async::<Value>(&mut connection.inner);
         let answer = bounded(deadline, true, asking).await;
-        if let Err(failure) = &answer
-            && failure.wants_another_connection()
-        {
-            self.give_up(connection.generation);
-        }
+        self.give_up_after(&answer, connection.generation);
         answer
+    }
+
+    fn give_up_after<T>(&self, answer: &Result<T, Failure>, generation: u64) {
+        if answer.as_ref().is_err_and(Failure::wants_another_connection) {
+            self.give_up(generation);
+        }
     }
 
     pub(crate) async fn ask(&self, command: &Cmd, deadline: Deadline) -> Result<Value, Failure> {
         let mut connection = self.connect(deadline).await?;
         self.ask_on(&mut connection, command, deadline).await
+    }
+
+    /// Runs commands in one step of the server, and returns their answers. With something to wait for, the server runs it first and
+    /// holds the others as long, so that they cost no way there and back of their own.
+    pub(crate) async fn ask_at_once(
+        &self,
+        wait: Option<Cmd>,
+        commands: impl IntoIterator<Item = Cmd>,
+        deadline: Deadline,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut connection = self.connect(deadline).await?;
+        // Not the client's own `atomic`, which would put the waiting inside, where the server does not wait.
+        let mut pipeline = redis::pipe();
+        if let Some(wait) = wait {
+            pipeline.add_command(wait);
+        }
+        pipeline.cmd("MULTI");
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        pipeline.cmd("EXEC");
+        let count = pipeline.len();
+        let asking = async {
+            let answers = connection.inner.send_packed_commands(&pipeline, 0, count).await?;
+            // The first error is the reason; that the transaction was given up follows from it.
+            let answers = answers.into_iter().map(Value::extract_error);
+            answers.collect::<redis::RedisResult<Vec<Value>>>()
+        };
+        let answer = bounded(deadline, true, asking).await;
+        self.give_up_after(&answer, connection.generation);
+        answer.map(|mut answers| match answers.pop() {
+            Some(Value::Array(answers)) => answers,
+            // No such answer; whoever asked finds that it has none.
+            _ => Vec::new(),
+        })
     }
 
     /// Lets the next request make a connection of its own, unless somebody else has made one since.

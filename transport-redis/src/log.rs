@@ -21,6 +21,17 @@ pub(crate) struct Entry {
     pub(crate) fields: Vec<Value>,
 }
 
+impl Entry {
+    /// How many bytes its fields have.
+    pub(crate) fn size(&self) -> usize {
+        let size = |field: &Value| match field {
+            Value::BulkString(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.fields.iter().map(size).sum()
+    }
+}
+
 /// The numbers of `XINFO STREAM`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
@@ -68,13 +79,15 @@ impl Numbers {
     }
 }
 
-/// A look at the stream: its numbers and what follows a mark, at one moment.
+/// Entries as the server tells them: where each stands, and its names and values in turn.
+pub(crate) type Read = Vec<(EntryId, Vec<Value>)>;
+
+/// A look at the stream.
 #[derive(Debug)]
 pub(crate) struct View {
     /// By which the group knows its stream; empty when there is no such group, and for an observer.
     pub(crate) token: String,
     pub(crate) numbers: Numbers,
-    pub(crate) entries: Vec<(EntryId, Vec<Value>)>,
 }
 
 /// What follows a mark.
@@ -87,9 +100,9 @@ pub(crate) enum Found {
 }
 
 impl View {
-    /// What follows the mark, when at most `limit` entries were asked for.
-    pub(crate) fn behind(self, mark: &Mark, limit: usize) -> Found {
-        let Self { numbers, entries, .. } = self;
+    /// What follows the mark, when these entries, at most `limit`, were read behind it at the same moment.
+    pub(crate) fn behind(self, entries: Read, mark: &Mark, limit: usize) -> Found {
+        let Self { numbers, .. } = self;
         let count = entries.len() as u64;
         let complete = entries.len() < limit;
         // Fewer were added than there are behind the mark: the server forgot some, and went on from there.
@@ -134,9 +147,9 @@ mod tests {
         Mark { id: id(at), read: at }
     }
 
-    fn view(numbers: Numbers, entries: std::ops::RangeInclusive<u64>) -> View {
+    fn behind(numbers: Numbers, entries: std::ops::RangeInclusive<u64>, mark: &Mark, limit: usize) -> Found {
         let entries = entries.map(|at| (id(at), Vec::new())).collect();
-        View { token: String::new(), numbers, entries }
+        View { token: String::new(), numbers }.behind(entries, mark, limit)
     }
 
     #[test]
@@ -158,7 +171,7 @@ mod tests {
         // Two forgotten, three others added under greater identifiers.
         let mut forgot = numbers(1, 6);
         (forgot.tail, forgot.last) = (Some(id(9)), id(9));
-        let found = view(forgot, 7..=9).behind(&mark(5), 100);
+        let found = behind(forgot, 7..=9, &mark(5), 100);
         assert!(matches!(found, Found::Lost), "{found:?}");
     }
 
@@ -180,12 +193,12 @@ mod tests {
 
     #[test]
     fn marks_count_up_and_become_exact_at_the_end() {
-        let Found::Entries(entries, next) = view(numbers(1, 9), 4..=6).behind(&mark(3), 3) else { panic!() };
+        let Found::Entries(entries, next) = behind(numbers(1, 9), 4..=6, &mark(3), 3) else { panic!() };
         let marks: Vec<_> = entries.into_iter().map(|entry| entry.mark).collect();
         assert_eq!(marks, [mark(4), mark(5), mark(6)]);
         assert_eq!(next, mark(6));
         // Entry 7 was deleted by hand, so that only two follow.
-        let Found::Entries(_, next) = view(numbers(1, 9), 8..=9).behind(&next, 3) else { panic!() };
+        let Found::Entries(_, next) = behind(numbers(1, 9), 8..=9, &next, 3) else { panic!() };
         assert_eq!(next, mark(9));
     }
 

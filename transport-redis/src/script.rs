@@ -2,18 +2,20 @@
 
 use redis::{Cmd, ToRedisArgs};
 
+/// A script is made of parts, and has none that it does not use: the server hashes all of it each time.
 macro_rules! script {
-    ($name:literal) => {
-        concat!(include_str!("lua/common.lua"), include_str!(concat!("lua/", $name, ".lua")))
+    ($($part:literal)+) => {
+        concat!($(include_str!(concat!("lua/", $part, ".lua"))),+)
     };
 }
 
-pub(crate) const OPEN: &str = script!("open");
-pub(crate) const FETCH: &str = script!("fetch");
-const OBSERVE: &str = script!("observe");
-pub(crate) const COMMIT: &str = script!("commit");
-pub(crate) const REGISTER: &str = script!("register");
-pub(crate) const APPEND: &str = script!("append");
+pub(crate) const OPEN: &str = script!("server" "stream" "identifiers" "open");
+pub(crate) const LOOK: &str = script!("server" "stream" "look");
+pub(crate) const FETCH: &str = script!("server" "fetch");
+const OBSERVE: &str = script!("server" "stream" "observe");
+pub(crate) const COMMIT: &str = script!("server" "stream" "identifiers" "commit");
+pub(crate) const REGISTER: &str = script!("server" "stream" "register");
+pub(crate) const APPEND: &str = script!("server" "append");
 
 /// The key of the hash beside the stream.
 pub(crate) fn side_key(topic: &str) -> String {
@@ -29,9 +31,16 @@ pub(crate) fn run(script: &str, topic: &str) -> Cmd {
 }
 
 /// The command that looks at a topic's stream alone, and that the server lets write nothing.
-pub(crate) fn observe(topic: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+pub(crate) fn observe(topic: &str) -> Cmd {
     let mut command = redis::cmd("EVAL_RO");
-    command.arg(OBSERVE).arg(1).arg(topic).arg(arguments);
+    command.arg(OBSERVE).arg(1).arg(topic);
+    command
+}
+
+/// The command that runs a script which writes nothing, for an observer: on the stream alone.
+pub(crate) fn read_only(script: &str, topic: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+    let mut command = redis::cmd("EVAL_RO");
+    command.arg(script).arg(1).arg(topic).arg(arguments);
     command
 }
 

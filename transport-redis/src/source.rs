@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use backup_tracker::transport::Place;
+use backup_tracker::wire::Others;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
 
 use crate::answer::{self, Looked, Opened, Start};
@@ -13,7 +14,7 @@ use crate::entry;
 use crate::error::RedisErrors;
 use crate::link::Deadline;
 use crate::log::{Entry, Mark};
-use crate::reader::{Reader, Step, Task};
+use crate::reader::{LEAST_COUNT, Reader, Step, Task, next_count};
 use crate::script;
 
 const OPEN: &str = "open the source";
@@ -39,6 +40,10 @@ pub struct RedisSource {
     /// Behind the last entry that was fetched.
     fetched: Mark,
     buffer: VecDeque<Entry>,
+    /// Whose entries are only counted.
+    others: Option<Others>,
+    /// How many entries the next look fetches.
+    count: usize,
     /// The look at the stream that is going on. It outlives a `next` that is dropped, so that asking again and again gets
     /// on.
     step: Option<Task<Result<Step>>>,
@@ -69,6 +74,8 @@ impl RedisSource {
             returned: mark.clone(),
             fetched: mark,
             buffer: VecDeque::new(),
+            others: None,
+            count: LEAST_COUNT,
             step: None,
         })
     }
@@ -94,25 +101,45 @@ impl RedisSource {
     }
 
     fn take(&mut self) -> Option<Record> {
+        let mut left_out = 0;
+        while let Some(mark) =
+            self.buffer.pop_front_if(|entry| wrote(&self.others, entry)).map(|entry| entry.mark)
+        {
+            self.returned = mark;
+            left_out += 1;
+        }
+        if left_out > 0 {
+            return Some(Record::left_out(self.returned.id.into(), left_out));
+        }
         let Entry { mark, fields } = self.buffer.pop_front()?;
         let record = entry::record(mark.id, fields);
         self.returned = mark;
         Some(record)
     }
 
+    /// Starts a look at the stream, unless one is going on.
+    fn look(&mut self) -> &mut Task<Result<Step>> {
+        self.step.get_or_insert_with(|| match &self.token {
+            // A group that was lost is opened anew, at the earliest entry.
+            Some(token) if !self.lost => self.reader.follow(token.clone(), self.fetched.clone(), self.count),
+            _ => self.reader.reopen(self.token.is_none()),
+        })
+    }
+
     /// Looks at the stream until there is something to say.
     async fn step(&mut self) -> Result<Step> {
-        let step = self.step.get_or_insert_with(|| match &self.token {
-            // A group that was lost is opened anew, at the earliest entry.
-            Some(token) if !self.lost => self.reader.follow(token.clone(), self.fetched.clone()),
-            _ => self.reader.reopen(self.token.is_none()),
-        });
+        let step = self.look();
         let answer = step.await;
         self.step = None;
         answer.unwrap_or_else(|| {
             Err(self.place.error(ErrorKind::Unavailable, READ, "the runtime is going away"))
         })
     }
+}
+
+fn wrote(others: &Option<Others>, entry: &Entry) -> bool {
+    let payload = entry::payload(&entry.fields);
+    others.as_ref().zip(payload).is_some_and(|(others, payload)| others.write(payload))
 }
 
 impl EventSource for RedisSource {
@@ -123,8 +150,14 @@ impl EventSource for RedisSource {
             }
             match self.step().await? {
                 Step::Entries(entries, next) => {
+                    let full = entries.len() >= self.count;
+                    self.count = next_count(entries.len(), entries.iter().map(Entry::size).sum());
                     self.fetched = next;
                     self.buffer.extend(entries);
+                    // There is more: the server looks for it while these are returned.
+                    if full {
+                        self.look();
+                    }
                 }
                 Step::Lost => self.lost = true,
                 Step::Opened { token, earliest } => {
@@ -163,8 +196,12 @@ impl EventSource for RedisSource {
         self.resumed
     }
 
+    fn leave_out(&mut self, others: Others) {
+        self.others = Some(others);
+    }
+
     async fn remaining(&mut self) -> Result<u64> {
-        let command = self.reader.look(self.returned.id, 0);
+        let command = self.reader.look();
         let answer = self.reader.requests.ask(&command, self.deadline()).await;
         let answer = answer.map_err(|failure| self.place.failure(REMAINING, failure))?;
         let fetched = self.buffer.len() as u64;

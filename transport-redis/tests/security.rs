@@ -25,10 +25,12 @@ tests![
 ];
 
 /// What the crate's documentation asks for.
-const PERMISSIONS: &[&str] =
-    &["+@stream", "+eval", "+exists", "+time", "+hget", "+hset", "+hdel", "+hgetall", "+wait"];
+const PERMISSIONS: &[&str] = &[
+    "+@stream", "+eval", "+exists", "+time", "+hget", "+hset", "+hdel", "+hgetall", "+wait", "+multi",
+    "+exec",
+];
 /// And for an observer.
-const OBSERVER: &[&str] = &["+eval_ro", "+exists", "+xinfo|stream", "+xrange", "+xread"];
+const OBSERVER: &[&str] = &["+eval_ro", "+exists", "+xinfo|stream", "+xrange", "+xread", "+multi", "+exec"];
 const SECRET: &str = "hunter2";
 
 async fn both(redis: &Redis) -> [Result<()>; 2] {

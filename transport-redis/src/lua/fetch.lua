@@ -1,11 +1,10 @@
--- The stream as it is, and what follows a position, in one look.
--- ARGV: group, position, how many entries at most (0: none)
-local group, position, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- What the commands of a read answer, one after the other, for a server that takes no transaction.
+-- ARGV: group or '' for an observer, position, how many entries at most
+local group, position, count = ARGV[1], ARGV[2], ARGV[3]
 
-local log = look()
-if not log then
-  return { 'missing' }
+local info = redis.call('XINFO', 'STREAM', stream)
+local entries = redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', count)
+if group == '' then
+  return { info, entries }
 end
-local held = redis.call('HGET', side, 'group:' .. group)
-local token = held and find(group) and held:match('^%S+') or ''
-return view(log, token, position, count)
+return { redis.call('HGET', side, 'group:' .. group), redis.call('XINFO', 'CONSUMERS', stream, group), info, entries }

@@ -1,0 +1,11 @@
+-- The stream as it is, for a group.
+-- ARGV: group
+local group = ARGV[1]
+
+local log = look()
+if not log then
+  return { 'missing' }
+end
+local held = redis.call('HGET', side, 'group:' .. group)
+local token = held and has(group) and held:match('^%S+') or ''
+return view(log, token)
