@@ -275,17 +275,22 @@ impl Look {
             command("HSET", &[&side, "field", "value"]),
             command("XINFO", &["STREAM", topic]),
             command("XINFO", &["GROUPS", topic]),
+            command("XINFO", &["CONSUMERS", topic, "group"]),
             command("XRANGE", &[topic, "-", "+"]),
             command("XREAD", &["STREAMS", topic, "0"]),
+            command("MULTI", &[]),
+            command("EXEC", &[]),
             command("XGROUP", &["CREATE", topic, "group", "0", "MKSTREAM"]),
             command("XGROUP", &["SETID", topic, "group", "0"]),
         ];
         let observer = [
-            observe(topic, &["0", "0"]),
+            observe(topic),
             command("EXISTS", &[topic]),
             command("XINFO", &["STREAM", topic]),
             command("XRANGE", &[topic, "-", "+"]),
             command("XREAD", &["STREAMS", topic, "0"]),
+            command("MULTI", &[]),
+            command("EXEC", &[]),
         ];
         Permissions {
             primary: self.may(user, &primary).await,

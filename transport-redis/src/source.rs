@@ -139,7 +139,7 @@ impl RedisSource {
 
 fn wrote(others: &Option<Others>, entry: &Entry) -> bool {
     let payload = entry::payload(&entry.fields);
-    others.as_ref().zip(payload).is_some_and(|(others, payload)| others.write(payload))
+    others.as_ref().zip(payload).is_some_and(|(others, payload)| others.wrote(payload))
 }
 
 impl EventSource for RedisSource {

@@ -110,7 +110,7 @@ fn a_secondary_that_does_not_run(server: servers::Redis) {
 fn a_user_who_may_little(server: servers::Redis) {
     block_on(used(&server));
     let rules = "ACL SETUSER maps on >secret resetkeys ~backups ~backups:backup-tracker resetchannels -@all \
-                 +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait";
+                 +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait +multi +exec";
     ask::<()>(&server, rules);
     let url = server.url().replace("redis://", "redis://maps:secret@");
     let findings = examine("redis", &url, &["--group", "search"]);

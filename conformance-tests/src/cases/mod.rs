@@ -5,6 +5,7 @@ mod crash;
 mod group;
 mod load;
 mod lost;
+mod others;
 mod outage;
 mod position;
 mod primary;
@@ -54,6 +55,7 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
     let modules = [
         sink::list(),
         source::list(),
+        others::list(),
         position::list(),
         session::list(),
         group::list(),

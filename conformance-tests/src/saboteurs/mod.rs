@@ -96,6 +96,17 @@ sabotages! {
         caught by cancelling_next_a_thousand_times_loses_and_repeats_nothing;
     ForgetsBacklogOnCancel "a `next` that is dropped loses its record, while there is a backlog"
         caught by cancelling_next_while_a_backlog_is_read_loses_and_repeats_nothing;
+    // What others write.
+    LeavesOutOurOwn "events of the own application are left out, too"
+        caught by what_others_write_is_left_out_at_most_and_our_own_comes_in_order;
+    LeavesOutUncounted "of two records of others, one is left out without being counted"
+        caught by what_others_write_is_left_out_at_most_and_our_own_comes_in_order;
+    ForgetsOthersOnCancel "a `next` that is dropped loses what it has left out so far"
+        caught by cancelling_next_while_others_are_left_out_loses_and_repeats_nothing;
+    LeavesOutBeyondOurOwn "what others wrote behind one of our own is left out before that comes"
+        caught by a_commit_covers_what_was_left_out_and_nothing_behind_it;
+    CountsNoOthers "once it may leave out what others write, one record too few remains"
+        caught by what_remains_is_never_too_few_while_others_are_left_out;
     // Positions.
     CommitsOnFetch "what is read is committed"
         caught by dropping_a_session_commits_nothing_and_is_prompt;

@@ -162,6 +162,42 @@ impl<L: Lane> SabotagedSource<L> {
             }
             _ => {}
         }
+        match record {
+            Some(record) => self.leave_out_some(record).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn is_others(&self, record: &Record) -> bool {
+        let payload = record.payload.as_ref();
+        self.others.as_ref().zip(payload).is_some_and(|(others, payload)| others.wrote(payload))
+    }
+
+    /// What the broken ones make of a record once they may leave out what others write.
+    async fn leave_out_some(&mut self, record: Record) -> Result<Record> {
+        let (sabotage, others) = (self.sabotage, self.is_others(&record));
+        match sabotage {
+            Sabotage::LeavesOutOurOwn if self.others.is_some() => {
+                return Ok(Record::left_out(record.position, 1));
+            }
+            Sabotage::ForgetsOthersOnCancel if others => {
+                tokio::task::yield_now().await;
+                return Ok(Record::left_out(record.position, 1));
+            }
+            Sabotage::LeavesOutUncounted | Sabotage::LeavesOutBeyondOurOwn
+                if self.others.is_some() && self.remaining_inner().await? > 0 =>
+            {
+                let uncounted = sabotage == Sabotage::LeavesOutUncounted;
+                if let Some(behind) = self.fetch().await? {
+                    if others == uncounted && self.is_others(&behind) {
+                        self.queue.extend((!uncounted).then_some(record));
+                        return Ok(Record::left_out(behind.position, 1));
+                    }
+                    self.queue.push_back(behind);
+                }
+            }
+            _ => {}
+        }
         Ok(record)
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use backup_tracker::wire::Others;
 use backup_tracker::{Error, EventSource, Record, Result, StartAt};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -23,6 +24,8 @@ pub struct SabotagedSource<L: Lane> {
     pub(super) sabotage: Sabotage,
     pub(super) notes: Arc<Notes>,
     pub(super) queue: VecDeque<Record>,
+    /// Whose records it may leave out.
+    pub(super) others: Option<Others>,
     pub(super) last: Option<Record>,
     /// How many records lie before this session's beginning.
     pub(super) before: u64,
@@ -65,6 +68,7 @@ impl<L: Lane> SabotagedSource<L> {
             sabotage,
             notes,
             queue: VecDeque::new(),
+            others: None,
             last: None,
             before,
             returned: 0,
@@ -165,8 +169,13 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
         Ok(match self.sabotage {
             Sabotage::CountsTooFew => remaining.saturating_sub(1),
             Sabotage::NeverCountsToZero => remaining + 1,
+            Sabotage::CountsNoOthers if self.others.is_some() => remaining.saturating_sub(1),
             _ => remaining,
         })
+    }
+
+    fn leave_out(&mut self, others: Others) {
+        self.others = Some(others);
     }
 
     async fn close(mut self) -> Result<()> {

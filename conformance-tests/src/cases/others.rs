@@ -1,0 +1,157 @@
+//! What a source leaves out of what others write, once it may. Whether it leaves out anything is its own affair.
+
+use super::cases;
+use backup_tracker::wire::{Others, encode};
+use backup_tracker::{BackupState, BackupTransition, Event, EventSource, Record, WireFormat};
+use uuid::Uuid;
+
+use crate::bench::{Bench, Outcome, ensure, equal, failure};
+use crate::harness::Lane;
+use crate::oracle::{APPLICATIONS, Oracle, show};
+use crate::reader::Reader;
+
+cases! {
+    what_others_write_is_left_out_at_most_and_our_own_comes_in_order: S1 S2;
+    cancelling_next_while_others_are_left_out_loses_and_repeats_nothing: S6 S2;
+    a_commit_covers_what_was_left_out_and_nothing_behind_it: S4 S3;
+    what_remains_is_never_too_few_while_others_are_left_out: T10;
+}
+
+/// Whose own events the source must return.
+const OWN: &str = APPLICATIONS[0];
+
+/// Transitions in every format: some of others, one of our own, more of others and so on, and runs that are longer than any
+/// batch of a few.
+fn mixed() -> Vec<Event> {
+    let (from, to) = (BackupState::Ready, BackupState::BackingUp);
+    let event = |number: usize, application: &str| {
+        let format = WireFormat::ALL[number % WireFormat::ALL.len()];
+        encode(&BackupTransition::new(Uuid::new_v4(), application, 1, from, to), format)
+    };
+    let applications = (0..).map(|number| match number % 7 {
+        2 | 3 => OWN,
+        turn if number < 21 => APPLICATIONS[1 + turn % 4],
+        _ => "maps",
+    });
+    (0..).zip(applications).take(90).map(|(number, application)| event(number, application)).collect()
+}
+
+/// Our own events, one by one, and how many of others are missing.
+struct Expected {
+    own: Oracle,
+    others: u64,
+}
+
+impl Expected {
+    fn of(events: &[Event]) -> Self {
+        let own: Vec<_> = events.iter().filter(|event| &*event.application == OWN).cloned().collect();
+        let others = (events.len() - own.len()) as u64;
+        Self { own: Oracle::new(&own), others }
+    }
+
+    fn is_missing(&self) -> u64 {
+        self.others + self.own.missing() as u64
+    }
+
+    /// Takes an answer, which is one of our own, one of others, or stands for some of others.
+    fn check(&mut self, record: &Record, events: &[Event]) -> Outcome {
+        let of_others = |event: &Event| record.key == Some(event.key) && &*event.application != OWN;
+        let others = match record.left_out {
+            0 if events.iter().any(of_others) => 1,
+            0 => return self.own.check(record),
+            count => count,
+        };
+        let missing = self.others;
+        self.others = missing.checked_sub(others).ok_or_else(|| {
+            failure(
+                format_args!("at most {missing} events of others, which did not come yet"),
+                format_args!("{others} of them, at {}", record.position),
+            )
+        })?;
+        Ok(())
+    }
+}
+
+async fn reader<L: Lane>(bench: &Bench<L>) -> Outcome<Reader<L::Source>> {
+    let mut reader = bench.reader("g").await?;
+    reader.source.leave_out(Others::than(OWN));
+    Ok(reader)
+}
+
+async fn what_others_write_is_left_out_at_most_and_our_own_comes_in_order<L: Lane>(
+    bench: Bench<L>,
+) -> Outcome {
+    let events = mixed();
+    let (before, after) = events.split_at(60);
+    let mut writer = bench.writer().await?;
+    writer.send_all(before).await?;
+    let mut reader = reader(&bench).await?;
+    let mut expected = Expected::of(&events);
+    let reading = async {
+        while expected.is_missing() > 0 {
+            expected.check(&reader.next().await?, &events)?;
+        }
+        Ok(())
+    };
+    let (sent, read) = tokio::join!(writer.send_all(after), reading);
+    sent.and(read)?;
+    reader.nothing().await
+}
+
+async fn cancelling_next_while_others_are_left_out_loses_and_repeats_nothing<L: Lane>(
+    bench: Bench<L>,
+) -> Outcome {
+    let events = mixed();
+    let (mut writer, mut reader) = (bench.writer().await?, reader(&bench).await?);
+    let mut expected = Expected::of(&events);
+    let reading = async {
+        for polls in 0..200 {
+            if let Some(record) = reader.next_or_cancel(polls % 9).await? {
+                expected.check(&record, &events)?;
+            }
+        }
+        while expected.is_missing() > 0 {
+            expected.check(&reader.next().await?, &events)?;
+        }
+        Ok(())
+    };
+    let (sent, read) = tokio::join!(writer.send_all(&events), reading);
+    sent.and(read)?;
+    reader.nothing().await
+}
+
+async fn a_commit_covers_what_was_left_out_and_nothing_behind_it<L: Lane>(bench: Bench<L>) -> Outcome {
+    let events = mixed();
+    bench.send(&events).await?;
+    let mut expected = Expected::of(&events);
+    while expected.is_missing() > 0 {
+        let mut reader = reader(&bench).await?;
+        expected.check(&reader.next().await?, &events)?;
+        reader.commit().await?;
+        // What is read behind the commit comes again.
+        if expected.is_missing() > 0 {
+            reader.next().await?;
+        }
+    }
+    let mut last = reader(&bench).await?;
+    last.resumed(true)?;
+    last.nothing().await
+}
+
+async fn what_remains_is_never_too_few_while_others_are_left_out<L: Lane>(bench: Bench<L>) -> Outcome {
+    let events = mixed();
+    bench.send(&events).await?;
+    let mut reader = reader(&bench).await?;
+    let mut expected = Expected::of(&events);
+    while expected.is_missing() > 0 {
+        let (remaining, at_least) = (reader.remaining().await?, expected.is_missing());
+        ensure(remaining >= at_least, format_args!("at least {at_least} to remain"), remaining)?;
+        let record = reader.next().await?;
+        expected.check(&record, &events).map_err(|mut failure| {
+            failure.seen += &format!(" (after {})", show(&record));
+            failure
+        })?;
+    }
+    reader.nothing().await?;
+    equal("what remains at the end", &0, &reader.remaining().await?)
+}
