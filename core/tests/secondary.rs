@@ -5,9 +5,10 @@ mod support;
 
 use std::time::Duration;
 
+use backup_tracker::wire::Others;
 use backup_tracker::{
-    BackupState, BackupTracker, Error, ErrorKind, EventSource, Health, PrimaryBackupTracker, Record, Result,
-    SecondaryBackupTracker,
+    BackupState, BackupTracker, BoxSource, Error, ErrorKind, EventSource, Health, PrimaryBackupTracker,
+    Record, Result, SecondaryBackupTracker,
 };
 use backup_tracker_memory::MemorySource;
 use support::{World, reaches, within};
@@ -222,6 +223,71 @@ async fn t3_other_applications_events_are_committed_while_ready_but_seldom() {
         }
     };
     kept_alive.await;
+}
+
+/// Leaves out all that others write, as far as it is there.
+struct LeavesOut {
+    inner: MemorySource,
+    others: Option<Others>,
+    held: Option<Record>,
+}
+
+impl EventSource for LeavesOut {
+    async fn next(&mut self) -> Result<Option<Record>> {
+        if let Some(record) = self.held.take() {
+            return Ok(Some(record));
+        }
+        let mut left_out: Option<Record> = None;
+        loop {
+            let Some(record) = self.inner.next().await? else { return Ok(None) };
+            let others = self.others.as_ref().unwrap();
+            if !record.payload.as_ref().is_some_and(|payload| others.wrote(payload)) {
+                self.held = left_out.is_some().then(|| record.clone());
+                return Ok(left_out.or(Some(record)));
+            }
+            let count = left_out.map_or(0, |before| before.left_out) + 1;
+            left_out = Some(Record::left_out(record.position, count));
+            if self.inner.remaining().await? == 0 {
+                return Ok(left_out);
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.inner.commit().await
+    }
+
+    fn resumed(&self) -> bool {
+        self.inner.resumed()
+    }
+
+    async fn remaining(&mut self) -> Result<u64> {
+        Ok(self.inner.remaining().await? + u64::from(self.held.is_some()))
+    }
+
+    fn leave_out(&mut self, others: Others) {
+        self.others = Some(others);
+    }
+}
+
+#[tokio::test]
+async fn t1_a_source_may_leave_out_what_others_write_also_behind_a_box() {
+    let world = World::new();
+    let other = PrimaryBackupTracker::builder("other", world.log.sink()).build().unwrap();
+    for _ in 0..2 {
+        other.start_backup().await.unwrap();
+        other.finish_backup().await.unwrap();
+    }
+    world.primary.start_backup().await.unwrap();
+    let source = LeavesOut { inner: world.log.source("g").unwrap(), others: None, held: None };
+    let secondary = SecondaryBackupTracker::builder("app", BoxSource::new(source)).build().unwrap();
+    reaches(&secondary, BackingUp).await;
+    within(secondary.synced()).await.unwrap();
+    let stats = secondary.stats();
+    assert_eq!((stats.received, stats.other_application), (5, 4), "{stats:?}");
+    world.primary.finish_backup().await.unwrap();
+    reaches(&secondary, Ready).await;
+    assert_eq!(world.log.committed("g"), Some(6));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
+use tokio::task::coop;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -120,6 +121,8 @@ impl<S: EventSource> Follower<S> {
         let mut lost_before = false;
         loop {
             let deadline = self.machine.deadline().map(|deadline| self.built + deadline);
+            // A source that has much at hand never waits; others on this thread shall get on all the same.
+            coop::consume_budget().await;
             // While records come there is no tick: the machine looks at the time with each of them. So no timer is set for them.
             let next = tokio::select! {
                 biased;

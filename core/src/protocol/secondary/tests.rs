@@ -101,6 +101,23 @@ fn t2_with_listeners_first_the_commit_waits_for_them() {
 }
 
 #[test]
+fn t1_and_t3_what_a_source_left_out_of_others_counts_as_so_many_records_in_everything() {
+    let mut session = Session::new(settings(), true, 5);
+    let mut others = |count, now| {
+        let effects = session.machine.handle(Input::Others { count, now });
+        (effects.iter().map(brief).collect::<Vec<_>>(), session.machine.backlog())
+    };
+    assert_eq!(others(4, SECOND), (vec![], 1));
+    assert_eq!(others(1, 2 * SECOND), (vec!["publish READY, open".to_owned()], 0));
+    assert_eq!(others(1000, 5 * SECOND), (vec!["commit".to_owned()], 0));
+    // Nothing is committed while an operation runs.
+    session.now = 6 * SECOND;
+    session.step("app", Ready, BackingUp);
+    let effects = session.machine.handle(Input::Others { count: 1000, now: 60 * SECOND });
+    assert!(effects.is_empty(), "{effects:?}");
+}
+
+#[test]
 fn t1_and_t3_foreign_events_are_committed_while_ready_and_not_too_often() {
     let mut session = Session::new(settings(), true, 0);
     session.now = SECOND;
