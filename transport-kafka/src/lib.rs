@@ -102,7 +102,8 @@
 //! - [`Kafka::open_timeout`], [`KafkaSinkBuilder::send_timeout`] and [`KafkaSourceBuilder::request_timeout`] bound every wait; 10 s
 //!   each. `socket.timeout.ms` is set to 10 s, which is how long a connection that hangs goes unnoticed.
 //! - A source asks a broker for records ten times a second while there are none (`fetch.wait.max.ms`). A commit or a count of
-//!   what remains waits behind such a question; records do not.
+//!   what remains waits behind such a question; records do not. It is most of what a silent source costs: with 500 instead of 100
+//!   ms it takes less than half of the processor time.
 //! - A source has two threads of this crate and a sink one of `rdkafka`'s, besides librdkafka's own for each broker.
 //! - Features are `rdkafka`'s. librdkafka is compiled with all of them, for which a C compiler and `make` are needed; and for
 //!
@@ -149,9 +150,9 @@
 //! # When the program ends
 //!
 //! Closing and dropping are the same, commit nothing, and return at once: disconnecting is left to a thread of its own, so that
-//! neither an async thread nor a runtime's shutdown waits for a dead broker. An event whose `send` returned `Ok` is safe; one whose
-//! `send` was still waiting may be in the log or not. After SIGKILL it is no different: the next session begins at the last
-//! `commit` that returned `Ok`, or at one that was under way.
+//! neither an async thread nor a runtime's shutdown waits for a dead broker; a source's connections may stay for a second more.
+//! An event whose `send` returned `Ok` is safe; one whose `send` was still waiting may be in the log or not. After SIGKILL it is
+//! no different: the next session begins at the last `commit` that returned `Ok`, or at one that was under way.
 
 mod admin;
 mod blocking;
