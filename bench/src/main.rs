@@ -33,6 +33,9 @@ async fn main() -> Result<ExitCode> {
         child::run(start).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    // Before all that takes long.
+    let printed =
+        options.printed.iter().map(|path| report::Printed::read(path)).collect::<Result<Vec<_>>>()?;
     let mut out = std::io::stdout();
     let (results, missing) = if options.from.is_empty() {
         run::run(&options, &mut out).await?
@@ -41,7 +44,7 @@ async fn main() -> Result<ExitCode> {
     };
     writeln!(out, "{}", table::table(&results))?;
     if let Some(folder) = &options.report {
-        report::write(&results, folder)?;
+        report::write(&results, &printed, folder)?;
     }
     Ok(if missing { ExitCode::from(MISSING) } else { ExitCode::SUCCESS })
 }

@@ -39,6 +39,11 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) from: Vec<PathBuf>,
 
+    /// A file with what another program of this package has printed, which the page shows under the file's name; may be given
+    /// several times.
+    #[arg(long, requires = "report")]
+    pub(crate) printed: Vec<PathBuf>,
+
     /// Writes `performance.md`, and its curves, into this folder.
     #[arg(long)]
     pub(crate) report: Option<PathBuf>,

@@ -46,8 +46,24 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Results> {
     all.context("no results")
 }
 
+/// What another program has printed.
+pub(crate) struct Printed {
+    title: String,
+    text: String,
+}
+
+impl Printed {
+    /// Its title is the file's name, with spaces for hyphens.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let title = path.file_stem().context("a file without a name")?.to_string_lossy().replace('-', " ");
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        ensure!(!text.trim().is_empty(), "{} is empty", path.display());
+        Ok(Self { title, text })
+    }
+}
+
 /// Writes the page and its curves.
-pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
+pub(crate) fn write(results: &Results, printed: &[Printed], folder: &Path) -> Result<()> {
     for quantity in Quantity::ALL {
         for transport in Transport::ALL {
             let curve = Curve::of(results, quantity, transport);
@@ -56,14 +72,14 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
             }
         }
     }
-    write_file(&folder.join(PAGE), &page(results)?)
+    write_file(&folder.join(PAGE), &page(results, printed)?)
 }
 
 fn file_name(quantity: Quantity, transport: Transport) -> String {
     format!("{}-{transport}.svg", quantity.name())
 }
 
-fn page(results: &Results) -> Result<String> {
+fn page(results: &Results, printed: &[Printed]) -> Result<String> {
     let mut page = String::new();
     let machine = &results.machine;
     writeln!(page, "# Performance\n")?;
@@ -95,6 +111,9 @@ fn page(results: &Results) -> Result<String> {
     )?;
     for quantity in Quantity::ALL {
         section(&mut page, results, quantity)?;
+    }
+    for Printed { title, text } in printed {
+        writeln!(page, "\n## {title}\n\n```text\n{}\n```", text.trim_end())?;
     }
     writeln!(page, "\n{}", NOTES.trim())?;
     Ok(page)

@@ -29,7 +29,7 @@ fn results(quantity: Quantity, sizes: &[usize]) -> Results {
 
 #[test]
 fn the_page_shows_every_measurement_and_what_is_missing() {
-    let page = page(&results(Quantity::CatchingUp, &[1, 10])).unwrap();
+    let page = page(&results(Quantity::CatchingUp, &[1, 10]), &[]).unwrap();
     for words in [
         "rdkafka 0.1; Apache Kafka 4.3",
         "not measured: there is none",
@@ -39,6 +39,18 @@ fn the_page_shows_every_measurement_and_what_is_missing() {
         assert!(page.contains(words), "`{words}` is missing in\n{page}");
     }
     assert!(!page.contains("## Start to synced"), "{page}");
+}
+
+#[test]
+fn what_other_programs_printed_stands_under_the_name_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (full, empty) = (folder.path().join("The-open-gate.txt"), folder.path().join("Nothing.txt"));
+    fs::write(&full, "gate 1.03\n").unwrap();
+    fs::write(&empty, "\n").unwrap();
+    let page = page(&results(Quantity::Start, &[1]), &[Printed::read(&full).unwrap()]).unwrap();
+    assert!(page.contains("\n## The open gate\n\n```text\ngate 1.03\n```\n"), "{page}");
+    assert!(Printed::read(&empty).is_err());
+    assert!(Printed::read(&folder.path().join("missing.txt")).is_err());
 }
 
 #[test]
