@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
 use backup_tracker::transport::{Place, not_zero};
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use tokio::time::{Instant, timeout_at};
@@ -115,7 +115,8 @@ impl Nats {
     }
 
     /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
-    /// [`DEFAULT_OPEN_TIMEOUT`] unless set.
+    /// [`DEFAULT_OPEN_TIMEOUT`] unless set. Of several servers, each has an equal share of it to take a connection, here and when the
+    /// client connects again later.
     #[must_use]
     pub const fn open_timeout(mut self, timeout: Duration) -> Self {
         self.open_timeout = timeout;
@@ -205,7 +206,9 @@ impl Nats {
 
     async fn connect(&self, place: &Place, operation: &'static str) -> Result<Link> {
         let servers = self.addresses()?;
-        let mut options = self.options.clone().connection_timeout(self.open_timeout);
+        // A share for each, so that one that is silent leaves time for the next.
+        let share = self.open_timeout / u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let mut options = self.options.clone().connection_timeout(share);
         if !self.signs_in {
             options = sign_in(options, &servers);
         }
@@ -214,9 +217,10 @@ impl Nats {
                 Error::config("credentials file", format!("`{}`: {error}", path.display()))
             })?;
         }
-        let link = Link::connect(options, servers.clone())
-            .await
-            .map_err(|error| place.connect(operation, &servers, error))?;
+        let link = Link::connect(options, servers.clone()).await.map_err(|error| match error.kind() {
+            ConnectErrorKind::TimedOut => self.silence(place, operation),
+            _ => place.connect(operation, &servers, error),
+        })?;
         match link.unfit() {
             None => Ok(link),
             Some(why) => Err(place.error(ErrorKind::Config, operation, why)),
@@ -231,11 +235,15 @@ impl Nats {
         deadline: Instant,
     ) -> Result<Link> {
         self.check()?;
-        timeout_at(deadline, self.connect(place, operation)).await.map_err(|_| {
-            let servers = self.addresses().map(|servers| addresses(&servers)).unwrap_or_default();
-            let message = format!("no server answered within {:?} (at {servers})", self.open_timeout);
-            place.error(ErrorKind::Unavailable, operation, message)
-        })?
+        timeout_at(deadline, self.connect(place, operation))
+            .await
+            .unwrap_or_else(|_| Err(self.silence(place, operation)))
+    }
+
+    fn silence(&self, place: &Place, operation: &'static str) -> Error {
+        let servers = self.addresses().map(|servers| addresses(&servers)).unwrap_or_default();
+        let message = format!("no server answered within {:?} (at {servers})", self.open_timeout);
+        place.error(ErrorKind::Unavailable, operation, message)
     }
 
     /// Until when an opening that begins now may take.

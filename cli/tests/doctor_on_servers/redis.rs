@@ -129,6 +129,11 @@ fn a_user_who_may_little(server: servers::Redis) {
     );
     ask::<()>(&server, "ACL SETUSER maps +acl|whoami +acl|dryrun");
     expect(&examine("redis", &url, &[]), &[("write", "ok"), ("follow", "ok")]);
+    for needed in ["multi", "exec", "xinfo|consumers"] {
+        ask::<()>(&server, &format!("ACL SETUSER maps -{needed}"));
+        expect(&examine("redis", &url, &[]), &[("write", "ok"), ("follow", "warning")]);
+        ask::<()>(&server, &format!("ACL SETUSER maps +{needed}"));
+    }
     ask::<()>(&server, "ACL SETUSER maps -xadd");
     expect(&examine("redis", &url, &[]), &[("write", "warning"), ("follow", "ok")]);
     ask::<()>(&server, "ACL SETUSER maps -xgroup");

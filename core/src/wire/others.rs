@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_begins_or_ends_as_ours_is_another() {
+        for format in WireFormat::ALL {
+            for (ours, theirs) in
+                [("shop", "shopping"), ("shopping", "shop"), ("shop", "Shop"), ("op", "shop")]
+            {
+                assert!(Others::than(ours).wrote(&payload(theirs, format)), "{theirs} in {format:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_name_with_escapes_is_left_to_the_decoder() {
         let written = r#"{"id":"00000000-0000-0000-0000-000000000007","application":"sh\u006fp","timestamp":0,"from":"READY","to":"READY"}"#;
         assert!(!Others::than("shop").wrote(written.as_bytes()));
