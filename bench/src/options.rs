@@ -99,6 +99,8 @@ impl fmt::Display for Transport {
 pub(crate) enum Quantity {
     /// From the call of `start_backup` until the gate of the last secondary is shut.
     Announcement,
+    /// The same with one reader, and one part of ours more in each row.
+    Parts,
     /// From opening a new group until a backlog is read.
     CatchingUp,
     /// From the start of the process until synced, with a committed position.
@@ -106,12 +108,13 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    pub(crate) const ALL: [Self; 3] = [Self::Announcement, Self::CatchingUp, Self::Start];
+    pub(crate) const ALL: [Self; 4] = [Self::Announcement, Self::Parts, Self::CatchingUp, Self::Start];
 
     /// As the JSON has it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Announcement => "announcement",
+            Self::Parts => "parts",
             Self::CatchingUp => "catching_up",
             Self::Start => "start",
         }
@@ -120,6 +123,7 @@ impl Quantity {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Announcement => "Announcement to gate shut",
+            Self::Parts => "Parts of an announcement",
             Self::CatchingUp => "Catching up",
             Self::Start => "Start to synced",
         }
@@ -129,8 +133,14 @@ impl Quantity {
     pub(crate) const fn of_what(self) -> &'static str {
         match self {
             Self::Announcement => "secondaries",
+            Self::Parts => "parts that are ours",
             Self::CatchingUp | Self::Start => "events",
         }
+    }
+
+    /// Whether its sizes are amounts of the same, so that a curve through them says something.
+    pub(crate) const fn grows(self) -> bool {
+        !matches!(self, Self::Parts)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::brokers::{Kafka, Memory, Nats, Redis};
 use crate::machine::{Machine, version_of};
 use crate::options::{Options, Quantity, Transport};
-use crate::quantity::{announcement, catching_up, start};
+use crate::quantity::{announcement, catching_up, parts, start};
 use crate::result::{FORMAT, Measurement, Missing, Results, Used};
 use crate::table;
 
@@ -110,10 +110,14 @@ impl Run<'_> {
         writeln!(self.out, "\n{transport}: {client}; {server}")?;
         self.results.transports.push(Used { transport: transport.name().to_owned(), client, server });
         for quantity in self.options.quantities() {
-            writeln!(self.out, "{}", table::head(quantity))?;
-            for size in self.options.scale.sizes(quantity, transport) {
+            let sizes = self.options.scale.sizes(quantity, transport);
+            if !sizes.is_empty() {
+                writeln!(self.out, "{}", table::head(quantity))?;
+            }
+            for size in sizes {
                 let rounds = match quantity {
                     Quantity::Announcement => announcement::measure(broker, size).await,
+                    Quantity::Parts => parts::measure(broker, size).await,
                     Quantity::CatchingUp => catching_up::measure(broker, size).await,
                     Quantity::Start => start::measure(broker, transport, address, size).await,
                 };

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use crate::options::{Quantity, Transport};
+use crate::quantity::parts::PARTS;
 
 /// How much of each quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,7 +19,7 @@ pub(crate) enum Scale {
 /// One measurement to be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
-    /// Secondaries, or events.
+    /// Secondaries, parts, or events.
     pub(crate) size: usize,
     /// How many times each side is measured.
     pub(crate) rounds: usize,
@@ -30,6 +31,10 @@ const fn size(size: usize, rounds: usize, warm_up: usize) -> Size {
     Size { size, rounds, warm_up }
 }
 
+fn parts(rounds: usize, warm_up: usize) -> Vec<Size> {
+    (1..=PARTS).map(|parts| size(parts, rounds, warm_up)).collect()
+}
+
 impl Scale {
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -39,7 +44,7 @@ impl Scale {
         }
     }
 
-    /// The sizes of a quantity, each ten times the one before.
+    /// The sizes of a quantity: where it [grows](Quantity::grows), each about ten times the one before.
     pub(crate) fn sizes(self, quantity: Quantity, transport: Transport) -> Vec<Size> {
         match (quantity, self) {
             (Quantity::Announcement, Self::Smallest) => vec![size(1, 3, 1), size(2, 2, 1)],
@@ -47,6 +52,11 @@ impl Scale {
             (Quantity::Announcement, Self::Full) => {
                 vec![size(1, 2000, 100), size(10, 1000, 50), size(100, 400, 20)]
             }
+            // Ours and raw are not one log there.
+            (Quantity::Parts, _) if transport == Transport::Memory => vec![],
+            (Quantity::Parts, Self::Smallest) => parts(2, 1),
+            (Quantity::Parts, Self::Small) => parts(300, 30),
+            (Quantity::Parts, Self::Full) => parts(2000, 100),
             (Quantity::CatchingUp, Self::Smallest) => vec![size(300, 2, 0)],
             (Quantity::CatchingUp, Self::Small) => vec![size(10_000, 7, 1), size(200_000, 5, 1)],
             (Quantity::CatchingUp, Self::Full) => {

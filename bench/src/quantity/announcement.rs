@@ -4,7 +4,7 @@
 //! own. All are in this process, and all are there all the time, so that both sides have the same company.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker, SecondaryBackupTracker, WorkGate};
@@ -18,9 +18,27 @@ use crate::samples::{Rounds, Side};
 use crate::scale::Size;
 
 pub(crate) async fn measure<B: Broker>(broker: &B, size: Size) -> Result<Rounds> {
-    let (ours, raw) = (format!("announce-ours-{}", size.size), format!("announce-raw-{}", size.size));
-    let mut ours = Ours::begin(broker, &ours, size.size).await?;
-    let mut raw = Raw::begin(broker, &raw, size).await?;
+    let ours = Trackers::begin(broker, &format!("announce-ours-{}", size.size), size.size).await?;
+    against_raw(broker, ours, &format!("announce-raw-{}", size.size), size.size, size).await
+}
+
+/// Something that tells the beginning of a backup, and its end.
+pub(super) trait Announces {
+    /// How long it took until the last reader knew of the beginning.
+    async fn round(&mut self) -> Result<Duration>;
+
+    async fn end(self) -> Result<()>;
+}
+
+/// In turns with a raw producer and so many raw consumers.
+pub(super) async fn against_raw<B: Broker>(
+    broker: &B,
+    mut ours: impl Announces,
+    topic: &str,
+    count: usize,
+    size: Size,
+) -> Result<Rounds> {
+    let mut raw = Raw::begin(broker, topic, count, size).await?;
     let mut rounds = Rounds::default();
     for round in 0..size.warm_up + size.rounds {
         for side in Side::order(round) {
@@ -38,15 +56,16 @@ pub(crate) async fn measure<B: Broker>(broker: &B, size: Size) -> Result<Rounds>
     Ok(rounds)
 }
 
-struct Ours {
+/// A primary, and secondaries.
+pub(super) struct Trackers {
     primary: PrimaryBackupTracker,
     secondaries: Vec<SecondaryBackupTracker>,
     gates: Vec<WorkGate>,
     finish: Arc<Finish>,
 }
 
-impl Ours {
-    async fn begin<B: Broker>(broker: &B, topic: &str, count: usize) -> Result<Self> {
+impl Trackers {
+    pub(super) async fn begin<B: Broker>(broker: &B, topic: &str, count: usize) -> Result<Self> {
         broker.create(topic).await?;
         let primary = PrimaryBackupTracker::builder(APPLICATION, broker.sink(topic).await?).build()?;
         let secondaries = (0..count).map(async |number| -> Result<SecondaryBackupTracker> {
@@ -57,9 +76,9 @@ impl Ours {
         try_join_all(secondaries.iter().map(SecondaryBackupTracker::synced)).await?;
         primary.startup_complete().await?;
         let gates = secondaries.iter().map(SecondaryBackupTracker::gate).collect();
-        let ours = Self { primary, secondaries, gates, finish: Finish::new() };
-        ours.all_are(BackupState::Ready).await?;
-        Ok(ours)
+        let trackers = Self { primary, secondaries, gates, finish: Finish::new() };
+        trackers.all_are(BackupState::Ready).await?;
+        Ok(trackers)
     }
 
     async fn all_are(&self, state: BackupState) -> Result<()> {
@@ -68,8 +87,10 @@ impl Ours {
         }
         Ok(())
     }
+}
 
-    async fn round(&mut self) -> Result<std::time::Duration> {
+impl Announces for Trackers {
+    async fn round(&mut self) -> Result<Duration> {
         let shutting = Shutting::of(&self.gates, &self.finish);
         let begin = Instant::now();
         let announced = self.primary.start_backup().await;
@@ -99,14 +120,19 @@ struct Raw<P> {
 }
 
 impl<P: RawProducer> Raw<P> {
-    async fn begin<B: Broker<Producer = P>>(broker: &B, topic: &str, size: Size) -> Result<Self> {
+    async fn begin<B: Broker<Producer = P>>(
+        broker: &B,
+        topic: &str,
+        readers_count: usize,
+        size: Size,
+    ) -> Result<Self> {
         broker.create(topic).await?;
         // As ours: a first message that all of them have seen, and then two each round.
         let count = 1 + 2 * (size.warm_up + size.rounds);
         let messages: Vec<Message> =
             (1..=count).map(|number| step(number, APPLICATION, B::FORMAT).into()).collect();
         let (finish, mut readers) = (Finish::new(), JoinSet::new());
-        for _ in 0..size.size {
+        for _ in 0..readers_count {
             let mut consumer = broker.consumer(topic, None).await?;
             let finish = Arc::clone(&finish);
             readers.spawn(async move {
@@ -117,7 +143,8 @@ impl<P: RawProducer> Raw<P> {
             });
         }
         let producer = broker.producer(topic).await?;
-        let mut raw = Self { producer, messages: messages.into_iter(), readers, finish, count: size.size };
+        let mut raw =
+            Self { producer, messages: messages.into_iter(), readers, finish, count: readers_count };
         raw.send().await?;
         Ok(raw)
     }
@@ -136,7 +163,7 @@ impl<P: RawProducer> Raw<P> {
         }
     }
 
-    async fn round(&mut self) -> Result<std::time::Duration> {
+    async fn round(&mut self) -> Result<Duration> {
         let begin = Instant::now();
         let end = self.send().await?;
         self.send().await?;

@@ -2,4 +2,5 @@
 
 pub(crate) mod announcement;
 pub(crate) mod catching_up;
+pub(crate) mod parts;
 pub(crate) mod start;

@@ -29,8 +29,12 @@ impl<'a> Curve<'a> {
         Self { quantity, transport, points }
     }
 
-    /// The least and the greatest time, rounded away to powers of ten: the axis of times. `None` without a point.
+    /// The least and the greatest time, rounded away to powers of ten: the axis of times. `None` without a point, and where nothing
+    /// grows.
     pub(crate) fn times(&self) -> Option<(f64, f64)> {
+        if !self.quantity.grows() {
+            return None;
+        }
         let all = || self.points.iter().flat_map(|row| [row.ours, row.raw]);
         let least = all().map(|times| times.median).reduce(f64::min)?;
         let greatest = all().map(|times| times.p99).reduce(f64::max)?;

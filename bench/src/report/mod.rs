@@ -177,6 +177,11 @@ const fn about(quantity: Quantity) -> &'static str {
              raw consumers, until the last of them has the message. All are in one process. Goal: a ratio of at most 1.05 \
              (median) and 1.15 (p99)."
         }
+        Quantity::Parts => {
+            "The same with one reader: in each row one part more is ours, and the others are the raw client's. So the difference \
+             between a row and the one above it is what that part takes. 1: the sink, which a raw consumer reads. 2: the source, \
+             too. 3: a secondary on the source, with its gate. 4: a primary on the sink."
+        }
         Quantity::CatchingUp => {
             "From opening a new group until its backlog is read, of which 20 events are the application's, against a raw consumer \
              that only reads. On NATS the subject keeps other applications' events at the server, so that the backlog is 20 \
