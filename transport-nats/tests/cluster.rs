@@ -14,15 +14,30 @@ use std::time::Duration;
 use backup_tracker::{
     BackupState, BackupTracker, EventSource, PrimaryBackupTracker, RetryPolicy, SecondaryBackupTracker, Sink,
 };
-use backup_tracker_nats::{CreateStream, Nats, async_nats};
+use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats};
 use backup_tracker_test_servers::NatsCluster;
-use support::{cases, event, native, next, next_at_last, nothing, pause, send, soon, source};
+use support::steps::{self, step};
+use support::{cases, event, native, next, nothing, pause, soon, source};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long until there is a leader again, and the client has noticed: a server waits from 4 to 9 s before it stands for
+/// election, and does so again when nobody wins. Three of these waits, and a request of 2 s that was lost, are 29 s.
+const ELECTION: Duration = Duration::from_secs(30);
 
 cases! {
+    // Three times an election, and as long for the restart of a server; what is shorter is told by its own time limit.
+    within 6 * ELECTION;
     the_leaders_death_in_the_middle_of_a_backup_loses_nothing,
     leaders_die_one_after_the_other_under_load_and_the_order_holds,
     without_a_majority_everything_is_unavailable_and_comes_back,
     stream_and_positions_outlive_a_restart_of_the_whole_cluster,
+}
+
+fn start() -> NatsCluster {
+    let cluster = NatsCluster::start(3).unwrap();
+    step("the cluster is there");
+    cluster
 }
 
 /// The topic on all nodes, this one first.
@@ -35,7 +50,7 @@ fn topic(cluster: &NatsCluster, first: usize) -> Nats {
 
 /// The node that leads the stream now, as the nodes that are up see it.
 async fn leader(cluster: &NatsCluster, stream: &str) -> usize {
-    soon(async {
+    let looking = async {
         loop {
             let up = cluster.nodes().iter().find(|node| node.id().is_some()).unwrap();
             let context = native(&up.url()).await;
@@ -47,12 +62,26 @@ async fn leader(cluster: &NatsCluster, stream: &str) -> usize {
             }
             pause().await;
         }
-    })
-    .await
+    };
+    let found = timeout(ELECTION, looking).await;
+    found.unwrap_or_else(|_| panic!("`{stream}` has no leader after {ELECTION:?}; {}", steps::told()))
+}
+
+/// Sends with its own id until it is acknowledged, as a primary does.
+async fn send_at_last(sink: &mut NatsSink, what: &str) -> Uuid {
+    let event = event("shop");
+    steps::at_last(ELECTION, format!("send {what}"), async || sink.send(&event).await).await;
+    event.key
+}
+
+/// The next record, after errors that pass at most.
+async fn next_at_last(session: &mut NatsSource, what: &str) -> Uuid {
+    let record = steps::at_last(ELECTION, format!("read {what}"), async || session.next().await).await;
+    record.unwrap().key.unwrap()
 }
 
 async fn the_leaders_death_in_the_middle_of_a_backup_loses_nothing() {
-    let mut cluster = NatsCluster::start(3).unwrap();
+    let mut cluster = start();
     drop(source(&topic(&cluster, 0), "first").await);
     let lead = leader(&cluster, "backups").await;
     // Both are connected to the node that will die.
@@ -107,53 +136,51 @@ async fn the_leaders_death_in_the_middle_of_a_backup_loses_nothing() {
 }
 
 async fn leaders_die_one_after_the_other_under_load_and_the_order_holds() {
-    let mut cluster = NatsCluster::start(3).unwrap();
+    let mut cluster = start();
     let nats = topic(&cluster, 0);
     let mut session = source(&nats, "g").await;
     let mut sink = nats.sink().send_timeout(Duration::from_secs(2)).open().await.unwrap();
     let (mut sent, mut read) = (Vec::new(), Vec::new());
     for round in 0..3 {
         let lead = leader(&cluster, "backups").await;
+        step(format!("round {round}: node {lead} leads"));
         let sending = async {
             for number in 0..60 {
                 if number == 20 {
                     cluster.nodes_mut()[lead].kill().unwrap();
+                    step("the leader is dead");
                 }
-                let event = event("shop");
-                // With its own id, until it is acknowledged, as a primary does.
-                while let Err(error) = sink.send(&event).await {
-                    assert!(error.is_transient(), "{error}");
-                    pause().await;
-                }
-                sent.push(event.key);
+                sent.push(send_at_last(&mut sink, &format!("{number}")).await);
             }
         };
         let reading = async {
-            for _ in 0..60 {
-                read.push(next_at_last(&mut session).await.key.unwrap());
+            for number in 0..60 {
+                read.push(next_at_last(&mut session, &format!("{number}")).await);
             }
         };
         tokio::join!(sending, reading);
         assert_eq!(read, sent, "round {round}");
-        while let Err(error) = session.commit().await {
-            assert!(error.is_transient(), "{error}");
-            pause().await;
-        }
+        step("all is sent and read");
+        // The bucket may have had the same leader, and elects one for itself.
+        steps::at_last(ELECTION, "commit", async || session.commit().await).await;
+        step("committed");
         cluster.restart().unwrap();
+        step("the dead one is back");
     }
     // Once each: the server drops what a retry brought again.
     nothing(&mut session).await;
-    let mut session = source(&nats, "g").await;
+    let builder = nats.source("g");
+    let mut session = steps::at_last(ELECTION, "open", async || builder.clone().open().await).await;
     assert!(session.resumed());
     nothing(&mut session).await;
 }
 
 async fn without_a_majority_everything_is_unavailable_and_comes_back() {
-    let mut cluster = NatsCluster::start(3).unwrap();
+    let mut cluster = start();
     let nats = topic(&cluster, 0);
     let mut session = source(&nats, "g").await;
     let mut sink = nats.sink().send_timeout(Duration::from_secs(1)).open().await.unwrap();
-    let first = send(&mut sink, "shop").await;
+    let first = send_at_last(&mut sink, "the first").await;
     assert_eq!(next(&mut session).await.key, Some(first));
     for node in &mut cluster.nodes_mut()[1..] {
         node.kill().unwrap();
@@ -168,30 +195,24 @@ async fn without_a_majority_everything_is_unavailable_and_comes_back() {
         cluster
     });
     let cluster = restarting.await.unwrap();
-    let last = event("shop");
-    soon(async {
-        while let Err(error) = sink.send(&last).await {
-            assert!(error.is_transient(), "{error}");
-            pause().await;
-        }
-    })
-    .await;
-    let mut keys = vec![next_at_last(&mut session).await.key.unwrap()];
-    while keys.last() != Some(&last.key) {
-        keys.push(next_at_last(&mut session).await.key.unwrap());
+    step("the cluster is back");
+    let last = send_at_last(&mut sink, "the last").await;
+    let mut keys = Vec::new();
+    while keys.last() != Some(&last) {
+        keys.push(next_at_last(&mut session, "up to the last").await);
     }
     keys.retain(|key| *key != unanswered.key);
-    assert_eq!(keys, [last.key]);
+    assert_eq!(keys, [last]);
     drop(cluster);
 }
 
 async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
-    let mut cluster = NatsCluster::start(3).unwrap();
+    let mut cluster = start();
     let nats = topic(&cluster, 0);
     let mut sink = nats.sink().open().await.unwrap();
     let mut keys = Vec::new();
-    for _ in 0..10 {
-        keys.push(send(&mut sink, "shop").await);
+    for number in 0..10 {
+        keys.push(send_at_last(&mut sink, &format!("{number}")).await);
     }
     let mut session = source(&nats, "g").await;
     for key in &keys[..4] {
@@ -202,22 +223,14 @@ async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
         node.kill().unwrap();
     }
     cluster.restart().unwrap();
+    step("the cluster is back");
     // The stream is the same to every server: nothing is taken for lost.
     for first in 0..3 {
-        let nats = topic(&cluster, first);
-        let mut session = soon(async {
-            loop {
-                match nats.source("g").open().await {
-                    Ok(session) => return session,
-                    Err(error) => assert!(error.is_transient(), "{error}"),
-                }
-                pause().await;
-            }
-        })
-        .await;
+        let builder = topic(&cluster, first).source("g");
+        let mut session = steps::at_last(ELECTION, "open", async || builder.clone().open().await).await;
         assert!(session.resumed());
-        for key in &keys[4..] {
-            assert_eq!(next_at_last(&mut session).await.key, Some(*key));
+        for (number, key) in keys.iter().enumerate().skip(4) {
+            assert_eq!(next_at_last(&mut session, &format!("{number}")).await, *key);
         }
     }
 }

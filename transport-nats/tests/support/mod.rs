@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub(crate) mod steps;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -15,8 +17,8 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// How long a case may take.
-const BOUND: Duration = Duration::from_secs(60);
+/// How long a case may take, unless its program says otherwise.
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 /// How long may pass until something comes that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,15 +29,18 @@ pub(crate) type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>)
 
 /// The program that runs these async functions as cases.
 macro_rules! cases {
-    ($($name:ident),* $(,)?) => {
+    (within $bound:expr; $($name:ident),* $(,)?) => {
         fn main() -> std::process::ExitCode {
-            $crate::support::run(&[$((stringify!($name), || Box::pin($name()))),*])
+            $crate::support::run($bound, &[$((stringify!($name), || Box::pin($name()))),*])
         }
+    };
+    ($($name:ident),* $(,)?) => {
+        $crate::support::cases! { within $crate::support::BOUND; $($name),* }
     };
 }
 pub(crate) use cases;
 
-pub(crate) fn run(cases: &[Case]) -> ExitCode {
+pub(crate) fn run(bound: Duration, cases: &[Case]) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(4);
     let trials = cases.iter().map(|&(name, case)| {
@@ -43,9 +48,10 @@ pub(crate) fn run(cases: &[Case]) -> ExitCode {
             Err(missing) => Ok(Completion::ignored_with(missing.reason)),
             Ok(_) => {
                 let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-                let outcome = runtime.block_on(async { timeout(BOUND, case()).await });
+                steps::begin();
+                let outcome = runtime.block_on(async { timeout(bound, case()).await });
                 runtime.shutdown_background();
-                outcome.map_err(|_| format!("no end within {BOUND:?}"))?;
+                outcome.map_err(|_| format!("no end within {bound:?}; {}", steps::told()))?;
                 Ok(Completion::Completed)
             }
         })
