@@ -1,6 +1,5 @@
 //! A group's position: fixed when the group is new, and moved forwards.
 
-use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use tokio::time::Instant;
@@ -97,8 +96,7 @@ impl Group {
         let Session { link, place, .. } = session;
         // No bucket, or one without a leader: that makes a difference to who could mend it.
         if let Failure::NoResponders(_) = failure
-            && let Err(missing) = StreamInfo::get(link, self.key.stream(), deadline).await
-            && missing.is(ErrorCode::STREAM_NOT_FOUND)
+            && StreamInfo::is_missing(link, self.key.stream(), deadline).await
         {
             let message = format!("there is no key-value bucket `{}` any more", self.key.bucket());
             return place.error(ErrorKind::NotFound, COMMIT, message);

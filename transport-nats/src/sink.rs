@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use serde::Deserialize;
@@ -132,13 +131,10 @@ impl NatsSink {
         let delivery = failure.delivery();
         let error = match &failure {
             // No stream, or a stream without a leader: that makes a difference to who could mend it.
-            Failure::NoResponders(_) => match StreamInfo::get(&self.link, &self.stream, deadline).await {
-                Err(missing) if missing.is(ErrorCode::STREAM_NOT_FOUND) => {
-                    let message = format!("there is no stream `{}` any more", self.stream);
-                    self.place.error(ErrorKind::NotFound, SEND, message)
-                }
-                _ => self.place.failure(SEND, failure),
-            },
+            Failure::NoResponders(_) if StreamInfo::is_missing(&self.link, &self.stream, deadline).await => {
+                let message = format!("there is no stream `{}` any more", self.stream);
+                self.place.error(ErrorKind::NotFound, SEND, message)
+            }
             _ => self.place.failure(SEND, failure),
         };
         error.with_delivery(delivery)

@@ -1,5 +1,7 @@
 //! The stream, as its leader describes it and as it holds messages.
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
@@ -11,6 +13,10 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::link::Link;
+
+/// How long is waited for the word that a stream is missing. With a stream, but without its leader, there may be no answer
+/// at all until there is one, which takes seconds; and an error that has to be explained should not take so long.
+const EXPLANATION: Duration = Duration::from_secs(1);
 
 /// What the server says of a stream.
 #[derive(Debug, Deserialize)]
@@ -30,6 +36,13 @@ pub(crate) struct StreamState {
 impl StreamInfo {
     pub(crate) async fn get(link: &Link, stream: &str, deadline: Instant) -> Result<Self, Failure> {
         link.ask(&format!("STREAM.INFO.{stream}"), Bytes::new(), deadline).await
+    }
+
+    /// Whether the server says, and soon, that there is no such stream.
+    pub(crate) async fn is_missing(link: &Link, stream: &str, deadline: Instant) -> bool {
+        let soon = deadline.min(Instant::now() + EXPLANATION);
+        let info = Self::get(link, stream, soon).await;
+        info.is_err_and(|failure| failure.is(ErrorCode::STREAM_NOT_FOUND))
     }
 
     /// The position before the first message that the stream still holds, or, when it holds none, before the next one.

@@ -9,21 +9,24 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backup_tracker::{
-    BackupState, BackupTracker, EventSource, PrimaryBackupTracker, RetryPolicy, SecondaryBackupTracker, Sink,
+    BackupState, BackupTracker, EventSource, PrimaryBackupTracker, Result, RetryPolicy,
+    SecondaryBackupTracker, Sink,
 };
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats};
 use backup_tracker_test_servers::NatsCluster;
 use support::steps::{self, step};
-use support::{cases, event, native, next, nothing, pause, soon, source};
+use support::{SOON, cases, event, native, next, nothing, pause, soon, source};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 /// How long until there is a leader again, and the client has noticed: a server waits from 4 to 9 s before it stands for
 /// election, and does so again when nobody wins. Three of these waits, and a request of 2 s that was lost, are 29 s.
 const ELECTION: Duration = Duration::from_secs(30);
+/// A time limit that is not reached where the reason of a failure is known.
+const LIMIT: Duration = Duration::from_secs(2 * SOON.as_secs());
 
 cases! {
     // Three times an election, and as long for the restart of a server; what is shorter is told by its own time limit.
@@ -31,6 +34,7 @@ cases! {
     the_leaders_death_in_the_middle_of_a_backup_loses_nothing,
     leaders_die_one_after_the_other_under_load_and_the_order_holds,
     without_a_majority_everything_is_unavailable_and_comes_back,
+    a_missing_leader_is_said_long_before_the_time_limit,
     stream_and_positions_outlive_a_restart_of_the_whole_cluster,
 }
 
@@ -204,6 +208,44 @@ async fn without_a_majority_everything_is_unavailable_and_comes_back() {
     keys.retain(|key| *key != unanswered.key);
     assert_eq!(keys, [last]);
     drop(cluster);
+}
+
+async fn a_missing_leader_is_said_long_before_the_time_limit() {
+    let mut cluster = start();
+    drop(source(&topic(&cluster, 0), "g").await);
+    // One that leads neither, so that it knows, once it is alone, that nobody does.
+    let leaders = [leader(&cluster, "backups").await, leader(&cluster, "KV_backups_positions").await];
+    let left = (0..3).find(|node| !leaders.contains(node)).unwrap();
+    step(format!("{leaders:?} lead"));
+    let nats = topic(&cluster, left);
+    let mut sink = nats.sink().send_timeout(LIMIT).open().await.unwrap();
+    let mut session = nats.source("g").request_timeout(LIMIT).open().await.unwrap();
+    send_at_last(&mut sink, "the first").await;
+    next_at_last(&mut session, "the first").await;
+    for (number, node) in cluster.nodes_mut().iter_mut().enumerate() {
+        if number != left {
+            node.kill().unwrap();
+        }
+    }
+    step("it is alone");
+    let late = event("shop");
+    leaderless(async || sink.send(&late).await).await;
+    leaderless(async || session.commit().await).await;
+}
+
+/// The attempt fails because nobody leads, and soon.
+async fn leaderless(mut attempt: impl AsyncFnMut() -> Result<()>) {
+    loop {
+        let begin = Instant::now();
+        let error = soon(attempt()).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+        if error.message().contains("nothing answers") {
+            assert!(begin.elapsed() < SOON, "after {:?}: {error}", begin.elapsed());
+            return;
+        }
+        // The server had not yet heard of the others' end, and sent it to them.
+        step(format!("after {:?}: {error}", begin.elapsed()));
+    }
 }
 
 async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
