@@ -158,6 +158,9 @@ fn kind_of(error: &jetstream::Error) -> ErrorKind {
         C::STREAM_MESSAGE_EXCEEDS_MAXIMUM => ErrorKind::Rejected,
         // An earlier attempt of the same event has not been decided on by the replicas yet.
         C::STREAM_DUPLICATE_MESSAGE_CONFLICT => ErrorKind::Unavailable,
+        // A cluster that has just come together may not have heard of all its servers. What is true of those that it knows
+        // (too few, no space, other tags) is said in other words.
+        C::CLUSTER_NO_PEERS if error.to_string().contains("peer offline") => ErrorKind::Unavailable,
         C::STREAM_NOT_MATCH
         | C::STREAM_SUBJECT_OVERLAP
         | C::STREAM_NAME_EXIST
@@ -182,7 +185,11 @@ mod tests {
     use super::*;
 
     fn refused(code: usize, error_code: u64) -> Failure {
-        let text = format!(r#"{{"code":{code},"err_code":{error_code},"description":"why"}}"#);
+        refused_because(code, error_code, "why")
+    }
+
+    fn refused_because(code: usize, error_code: u64, why: &str) -> Failure {
+        let text = format!(r#"{{"code":{code},"err_code":{error_code},"description":"{why}"}}"#);
         Failure::Refused(serde_json::from_str(&text).unwrap())
     }
 
@@ -196,6 +203,14 @@ mod tests {
         for failure in [refused(404, 10059), refused(400, 10065), Failure::DeniedPublish("a.b".into())] {
             assert!(!failure.kind().is_transient(), "{failure}");
         }
+    }
+
+    #[test]
+    fn too_few_servers_are_a_wrong_setting_and_servers_that_are_away_may_come_back() {
+        let few = refused_because(400, 10005, "no suitable peers for placement");
+        assert_eq!(few.kind(), ErrorKind::Config);
+        let away = refused_because(400, 10005, "no suitable peers for placement, peer offline");
+        assert_eq!(away.kind(), ErrorKind::Unavailable);
     }
 
     #[test]
