@@ -115,7 +115,9 @@
 //!
 //! The client library connects again by itself, to any server of the list or that those have told of, at least once a second;
 //! until then everything fails at once as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), and a send as
-//! `NotSent`. A wait whose connection ends fails at once, too. A connection that is only silent is noticed by requests after their
+//! `NotSent`. A wait whose connection ends fails at once, too. While a stream or bucket is without a leader, which in a cluster
+//! takes some seconds after the leader's death, a send or commit that nothing answers fails within little more than a second;
+//! a request that went to the dead one, after its time limit. A connection that is only silent is noticed by requests after their
 //! time limits, by `next` after two and a half [heartbeats](NatsSourceBuilder::heartbeat), and given up after three pings
 //! without an answer, half a minute. After [`Unavailable`](backup_tracker::ErrorKind::Unavailable), `next` goes on behind the
 //! last record that it returned.

@@ -18,7 +18,7 @@ use backup_tracker::{
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats};
 use backup_tracker_test_servers::NatsCluster;
 use support::steps::{self, step};
-use support::{SOON, cases, event, native, next, nothing, pause, soon, source};
+use support::{SOON, cases, event, native, next, nothing, pause, soon};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -49,7 +49,22 @@ fn topic(cluster: &NatsCluster, first: usize) -> Nats {
     let mut urls = cluster.urls();
     urls.swap(0, first);
     let options = async_nats::ConnectOptions::new().retain_servers_order();
-    Nats::new(urls.join(","), "backups").connect_options(options).create_stream(CreateStream::new(3))
+    let nats = Nats::new(urls.join(","), "backups").connect_options(options);
+    nats.create_stream(CreateStream::new(3)).open_timeout(Duration::from_secs(5))
+}
+
+/// A source that gives up soon, after errors that pass at most: right after its creation, a bucket may have no leader that
+/// every server knows.
+async fn source(nats: &Nats, group: &str) -> NatsSource {
+    let builder = nats.source(group).request_timeout(Duration::from_secs(2));
+    let builder = builder.heartbeat(Duration::from_millis(300));
+    let what = format!("open the source of {group}");
+    steps::at_last(ELECTION, what, async || builder.clone().open().await).await
+}
+
+async fn sink(nats: &Nats, send_timeout: Duration) -> NatsSink {
+    let builder = nats.sink().send_timeout(send_timeout);
+    steps::at_last(ELECTION, "open the sink", async || builder.clone().open().await).await
 }
 
 /// The node that leads the stream now, as the nodes that are up see it.
@@ -98,7 +113,7 @@ async fn the_leaders_death_in_the_middle_of_a_backup_loses_nothing() {
         .on_change(move |change, _tracker| noting.lock().unwrap().push(change.transition.to))
         .build()
         .unwrap();
-    let sink = nats.sink().send_timeout(Duration::from_secs(2)).open().await.unwrap();
+    let sink = sink(&nats, Duration::from_secs(2)).await;
     let primary = PrimaryBackupTracker::builder("shop", sink).retry(patient).build().unwrap();
     soon(secondary.synced()).await.unwrap();
 
@@ -143,7 +158,7 @@ async fn leaders_die_one_after_the_other_under_load_and_the_order_holds() {
     let mut cluster = start();
     let nats = topic(&cluster, 0);
     let mut session = source(&nats, "g").await;
-    let mut sink = nats.sink().send_timeout(Duration::from_secs(2)).open().await.unwrap();
+    let mut sink = sink(&nats, Duration::from_secs(2)).await;
     let (mut sent, mut read) = (Vec::new(), Vec::new());
     for round in 0..3 {
         let lead = leader(&cluster, "backups").await;
@@ -173,8 +188,7 @@ async fn leaders_die_one_after_the_other_under_load_and_the_order_holds() {
     }
     // Once each: the server drops what a retry brought again.
     nothing(&mut session).await;
-    let builder = nats.source("g");
-    let mut session = steps::at_last(ELECTION, "open", async || builder.clone().open().await).await;
+    let mut session = source(&nats, "g").await;
     assert!(session.resumed());
     nothing(&mut session).await;
 }
@@ -183,7 +197,7 @@ async fn without_a_majority_everything_is_unavailable_and_comes_back() {
     let mut cluster = start();
     let nats = topic(&cluster, 0);
     let mut session = source(&nats, "g").await;
-    let mut sink = nats.sink().send_timeout(Duration::from_secs(1)).open().await.unwrap();
+    let mut sink = sink(&nats, Duration::from_secs(1)).await;
     let first = send_at_last(&mut sink, "the first").await;
     assert_eq!(next(&mut session).await.key, Some(first));
     for node in &mut cluster.nodes_mut()[1..] {
@@ -218,7 +232,7 @@ async fn a_missing_leader_is_said_long_before_the_time_limit() {
     let left = (0..3).find(|node| !leaders.contains(node)).unwrap();
     step(format!("{leaders:?} lead"));
     let nats = topic(&cluster, left);
-    let mut sink = nats.sink().send_timeout(LIMIT).open().await.unwrap();
+    let mut sink = sink(&nats, LIMIT).await;
     let mut session = nats.source("g").request_timeout(LIMIT).open().await.unwrap();
     send_at_last(&mut sink, "the first").await;
     next_at_last(&mut session, "the first").await;
@@ -251,7 +265,7 @@ async fn leaderless(mut attempt: impl AsyncFnMut() -> Result<()>) {
 async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
     let mut cluster = start();
     let nats = topic(&cluster, 0);
-    let mut sink = nats.sink().open().await.unwrap();
+    let mut sink = sink(&nats, LIMIT).await;
     let mut keys = Vec::new();
     for number in 0..10 {
         keys.push(send_at_last(&mut sink, &format!("{number}")).await);
@@ -260,7 +274,7 @@ async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
     for key in &keys[..4] {
         assert_eq!(next(&mut session).await.key, Some(*key));
     }
-    session.commit().await.unwrap();
+    steps::at_last(ELECTION, "commit", async || session.commit().await).await;
     for node in cluster.nodes_mut() {
         node.kill().unwrap();
     }
@@ -268,8 +282,7 @@ async fn stream_and_positions_outlive_a_restart_of_the_whole_cluster() {
     step("the cluster is back");
     // The stream is the same to every server: nothing is taken for lost.
     for first in 0..3 {
-        let builder = topic(&cluster, first).source("g");
-        let mut session = steps::at_last(ELECTION, "open", async || builder.clone().open().await).await;
+        let mut session = source(&topic(&cluster, first), "g").await;
         assert!(session.resumed());
         for (number, key) in keys.iter().enumerate().skip(4) {
             assert_eq!(next_at_last(&mut session, &format!("{number}")).await, *key);
