@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::thread;
+use std::time::Instant;
 
 use tempfile::TempDir;
 
 use crate::binary::{self, Binary, Missing};
-use crate::process::{self, Process};
+use crate::process::{self, PAUSE, Process};
 use crate::server::server_methods;
 
 const NAME: &str = "nats-server";
@@ -78,16 +80,17 @@ impl Nats {
     /// Waits until JetStream works. In a cluster that takes a leader, and hence a majority.
     fn wait(&mut self) -> io::Result<()> {
         let (port, monitor) = (self.port, self.monitor);
-        self.process.wait(|| {
-            // The greeting needs no request, and shows that this port is the server's.
-            let greets = process::ask(port, b"").is_some_and(|answer| answer.starts_with("INFO"));
-            let request = b"GET /healthz HTTP/1.0\r\n\r\n";
-            let health = process::ask(monitor, request);
-            greets
-                && health
-                    .is_some_and(|answer| answer.lines().next().is_some_and(|line| line.contains(" 200 ")))
-        })
+        self.process.wait(|| works(port, monitor))
     }
+}
+
+/// Whether JetStream works on the server with these ports.
+fn works(port: u16, monitor: u16) -> bool {
+    // The greeting needs no request, and shows that this port is the server's.
+    let greets = process::ask(port, b"").is_some_and(|answer| answer.starts_with("INFO"));
+    let health = process::ask(monitor, b"GET /healthz HTTP/1.0\r\n\r\n");
+    let is_200 = |answer: String| answer.lines().next().is_some_and(|line| line.contains(" 200 "));
+    greets && health.is_some_and(is_200)
 }
 
 /// Several NATS servers that are one JetStream cluster.
@@ -148,9 +151,22 @@ impl NatsCluster {
         for node in &mut self.nodes {
             node.process.spawn()?;
         }
-        for node in &mut self.nodes {
-            node.wait()?;
+        // In turns: one that has ended says so, while the others would wait for it in vain.
+        let begin = Instant::now();
+        let mut waiting: Vec<_> = self.nodes.iter_mut().collect();
+        loop {
+            let mut silent = Vec::new();
+            for node in waiting {
+                let (port, monitor) = (node.port, node.monitor);
+                if !node.process.look(begin, || works(port, monitor))? {
+                    silent.push(node);
+                }
+            }
+            if silent.is_empty() {
+                return Ok(());
+            }
+            waiting = silent;
+            thread::sleep(PAUSE);
         }
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! A server's process: its start, its end, and the wait until it answers.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -7,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of its log is shown when it does not start; a Java program's reason stands above the calls that led to it.
 const LOG_LINES: usize = 40;
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 /// How long one answer may take while the server starts.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often another free port is tried, in case that somebody else took the first.
@@ -91,21 +93,29 @@ impl Process {
     /// Waits until the server answers as it should.
     pub(crate) fn wait(&mut self, mut answers: impl FnMut() -> bool) -> io::Result<()> {
         let begin = Instant::now();
-        while !answers() {
-            if let Some(child) = &mut self.child
-                && let Some(status) = child.try_wait()?
-            {
-                self.child = None;
-                self.unwatch()?;
-                return Err(self.failure(format_args!("ended with {status}")));
-            }
-            if begin.elapsed() > START_TIMEOUT {
-                self.kill()?;
-                return Err(self.failure(format_args!("did not answer within {START_TIMEOUT:?}")));
-            }
+        while !self.look(begin, &mut answers)? {
             thread::sleep(PAUSE);
         }
         Ok(())
+    }
+
+    /// Whether the server answers as it should. An error when it has ended, or should have answered by now.
+    pub(crate) fn look(&mut self, begin: Instant, answers: impl FnOnce() -> bool) -> io::Result<bool> {
+        if answers() {
+            return Ok(true);
+        }
+        if let Some(child) = &mut self.child
+            && let Some(status) = child.try_wait()?
+        {
+            self.child = None;
+            self.unwatch()?;
+            return Err(self.failure(format_args!("ended with {status}")));
+        }
+        if begin.elapsed() > START_TIMEOUT {
+            self.kill()?;
+            return Err(self.failure(format_args!("did not answer within {START_TIMEOUT:?}")));
+        }
+        Ok(false)
     }
 
     fn failure(&self, what: std::fmt::Arguments<'_>) -> io::Error {
@@ -151,9 +161,19 @@ impl Drop for Process {
     }
 }
 
-/// A port that is free now. Somebody else may take it before the server does: see [`on_free_ports`].
+/// The ports that this program was given. The system gives a port again as soon as nobody holds it, so that two nodes of one
+/// cluster would now and then have the same.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A port that is free now, and never the same twice. Another program may take it before the server does: see
+/// [`on_free_ports`].
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(address(0))?.local_addr()?.port())
+    loop {
+        let port = TcpListener::bind(address(0))?.local_addr()?.port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 /// Starts what needs free ports, and tries again with others when that fails.
@@ -194,4 +214,16 @@ pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Vec<u8>> {
 
 pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
     File::create(path)?.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        // Among so many, the system alone repeats dozens.
+        let ports: BTreeSet<_> = (0..2000).map(|_| free_port().unwrap()).collect();
+        assert_eq!(ports.len(), 2000);
+    }
 }
