@@ -123,7 +123,7 @@ impl<P: RawProducer> Raw<P> {
     async fn begin<B: Broker<Producer = P>>(
         broker: &B,
         topic: &str,
-        readers_count: usize,
+        consumers: usize,
         size: Size,
     ) -> Result<Self> {
         broker.create(topic).await?;
@@ -132,19 +132,11 @@ impl<P: RawProducer> Raw<P> {
         let messages: Vec<Message> =
             (1..=count).map(|number| step(number, APPLICATION, B::FORMAT).into()).collect();
         let (finish, mut readers) = (Finish::new(), JoinSet::new());
-        for _ in 0..readers_count {
-            let mut consumer = broker.consumer(topic, None).await?;
-            let finish = Arc::clone(&finish);
-            readers.spawn(async move {
-                loop {
-                    consumer.read(1).await?;
-                    finish.arrived();
-                }
-            });
+        for _ in 0..consumers {
+            readers.spawn(read_on(broker.consumer(topic, None).await?, Arc::clone(&finish)));
         }
         let producer = broker.producer(topic).await?;
-        let mut raw =
-            Self { producer, messages: messages.into_iter(), readers, finish, count: readers_count };
+        let mut raw = Self { producer, messages: messages.into_iter(), readers, finish, count: consumers };
         raw.send().await?;
         Ok(raw)
     }
@@ -154,13 +146,7 @@ impl<P: RawProducer> Raw<P> {
         let Some(message) = self.messages.next() else { anyhow::bail!("there is no message left") };
         self.finish.expect(self.count);
         self.producer.send(&message).await?;
-        tokio::select! {
-            end = self.finish.all() => Ok(end),
-            Some(ended) = self.readers.join_next() => {
-                ended??;
-                anyhow::bail!("a reader has ended")
-            }
-        }
+        all_arrived(&self.finish, &mut self.readers).await
     }
 
     async fn round(&mut self) -> Result<Duration> {
@@ -168,5 +154,24 @@ impl<P: RawProducer> Raw<P> {
         let end = self.send().await?;
         self.send().await?;
         Ok(end - begin)
+    }
+}
+
+/// Reads one by one, and says so of each.
+pub(super) async fn read_on(mut consumer: impl RawConsumer, finish: Arc<Finish>) -> Result<()> {
+    loop {
+        consumer.read(1).await?;
+        finish.arrived();
+    }
+}
+
+/// When the last of these readers has what it was sent.
+pub(super) async fn all_arrived(finish: &Finish, readers: &mut JoinSet<Result<()>>) -> Result<Instant> {
+    tokio::select! {
+        end = finish.all() => Ok(end),
+        Some(ended) = readers.join_next() => {
+            ended??;
+            anyhow::bail!("a reader has ended")
+        }
     }
 }

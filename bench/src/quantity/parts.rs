@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use backup_tracker::{BackupState, Event, EventSource, SecondaryBackupTracker, Sink};
 use tokio::task::JoinSet;
 
-use super::announcement::{Announces, Trackers, against_raw};
-use crate::broker::{Broker, RawConsumer};
+use super::announcement::{Announces, Trackers, against_raw, all_arrived, read_on};
+use crate::broker::Broker;
 use crate::events::{APPLICATION, ready, step};
 use crate::finish::{Finish, Shutting};
 use crate::samples::Rounds;
@@ -27,14 +27,7 @@ pub(crate) async fn measure<B: Broker>(broker: &B, size: Size) -> Result<Rounds>
     let (finish, mut tasks) = (Finish::new(), JoinSet::new());
     let reader = match size.size {
         1 => {
-            let mut consumer = broker.consumer(&ours, None).await?;
-            let finish = Arc::clone(&finish);
-            tasks.spawn(async move {
-                loop {
-                    consumer.read(1).await?;
-                    finish.arrived();
-                }
-            });
+            tasks.spawn(read_on(broker.consumer(&ours, None).await?, Arc::clone(&finish)));
             Reader::Tasks(tasks)
         }
         2 => {
@@ -85,13 +78,7 @@ impl<S: Sink> Parts<S> {
             Reader::Tasks(tasks) => {
                 self.finish.expect(1);
                 self.sink.send(&event).await?;
-                tokio::select! {
-                    end = self.finish.all() => Ok(end),
-                    Some(ended) = tasks.join_next() => {
-                        ended??;
-                        bail!("the reader has ended")
-                    }
-                }
+                all_arrived(&self.finish, tasks).await
             }
             Reader::Secondary(secondary) => {
                 let gates = [secondary.gate()];

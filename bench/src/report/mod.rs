@@ -109,6 +109,12 @@ fn page(results: &Results, printed: &[Printed]) -> Result<String> {
         page,
         "```sh\nscripts/fetch-test-servers\ncargo run --release -p backup-tracker-bench -- --report docs\n```"
     )?;
+    if !printed.is_empty() {
+        writeln!(
+            page,
+            "\nThe last sections are what other programs of that package printed, which has [the commands](../bench/README.md#what-needs-no-broker-and-what-waiting-costs)."
+        )?;
+    }
     for quantity in Quantity::ALL {
         section(&mut page, results, quantity)?;
     }
@@ -178,8 +184,8 @@ const fn about(quantity: Quantity) -> &'static str {
              (median) and 1.15 (p99)."
         }
         Quantity::Parts => {
-            "The same with one reader: in each row one part more is ours, and the others are the raw client's. So the difference \
-             between a row and the one above it is what that part takes. 1: the sink, which a raw consumer reads. 2: the source, \
+            "The same with one reader: in each row one part more is ours, and the others are the raw client's. What a row's ratio has \
+             beyond that of the row above is what that part takes. 1: the sink, which a raw consumer reads. 2: the source, \
              too. 3: a secondary on the source, with its gate. 4: a primary on the sink."
         }
         Quantity::CatchingUp => {

@@ -49,6 +49,7 @@ fn what_other_programs_printed_stands_under_the_name_of_its_file() {
     fs::write(&empty, "\n").unwrap();
     let page = page(&results(Quantity::Start, &[1]), &[Printed::read(&full).unwrap()]).unwrap();
     assert!(page.contains("\n## The open gate\n\n```text\ngate 1.03\n```\n"), "{page}");
+    assert!(page.contains("(../bench/README.md#what-needs-no-broker-and-what-waiting-costs)"), "{page}");
     assert!(Printed::read(&empty).is_err());
     assert!(Printed::read(&folder.path().join("missing.txt")).is_err());
 }
