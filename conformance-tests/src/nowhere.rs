@@ -1,6 +1,6 @@
 //! A lane that cannot be: the cases can be listed with it, and not run.
 
-use backup_tracker::{Event, EventSource, Record, Result, Sink, StartAt};
+use backup_tracker::{Event, EventSource, Record, Remaining, Result, Sink, StartAt};
 
 use crate::harness::Lane;
 
@@ -43,7 +43,7 @@ impl EventSource for Nowhere {
         match *self {}
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         match *self {}
     }
 

@@ -153,7 +153,8 @@ impl<S: EventSource> Reader<S> {
     #[track_caller]
     pub(crate) fn remaining(&mut self) -> impl Future<Output = Outcome<u64>> + Send {
         let what = format!("what remains for group `{}`", self.group);
-        self.clock.succeeds(what, self.source.remaining())
+        let counting = self.clock.succeeds(what, self.source.remaining());
+        async { Ok(counting.await?.total()) }
     }
 
     /// Closes the source, promptly and, unless the broker is gone, without an error.

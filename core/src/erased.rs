@@ -9,7 +9,7 @@ use crate::error::{BoxError, Result};
 use crate::event::{Event, Record};
 use crate::listener::{Change, Listener};
 use crate::sink::Sink;
-use crate::source::EventSource;
+use crate::source::{EventSource, Remaining};
 use crate::wire::{Others, WireFormat};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,7 +68,8 @@ trait DynSource: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Record>>>;
     fn commit(&mut self) -> BoxFuture<'_, Result<()>>;
     fn resumed(&self) -> bool;
-    fn remaining(&mut self) -> BoxFuture<'_, Result<u64>>;
+    fn remaining(&mut self) -> BoxFuture<'_, Result<Remaining>>;
+    fn claim<'a>(&'a mut self, application: &'a str) -> BoxFuture<'a, Result<()>>;
     fn leave_out(&mut self, others: Others);
     fn close(self: Box<Self>) -> BoxFuture<'static, Result<()>>;
 }
@@ -86,8 +87,12 @@ impl<S: EventSource + 'static> DynSource for S {
         EventSource::resumed(self)
     }
 
-    fn remaining(&mut self) -> BoxFuture<'_, Result<u64>> {
+    fn remaining(&mut self) -> BoxFuture<'_, Result<Remaining>> {
         Box::pin(EventSource::remaining(self))
+    }
+
+    fn claim<'a>(&'a mut self, application: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(EventSource::claim(self, application))
     }
 
     fn leave_out(&mut self, others: Others) {
@@ -122,8 +127,12 @@ impl EventSource for BoxSource {
         self.0.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         self.0.remaining().await
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        self.0.claim(application).await
     }
 
     fn leave_out(&mut self, others: Others) {

@@ -102,7 +102,7 @@ impl Record {
         Self { position, key: None, headers: Vec::new(), payload: None, left_out: 0 }
     }
 
-    /// So many records of other applications, one after the other, the last of which stands here.
+    /// So many records of other applications, one after the other in one partition, the last of which stands here.
     #[must_use]
     pub fn left_out(position: Position, count: u64) -> Self {
         Self { left_out: count, ..Self::new(position) }
@@ -150,6 +150,17 @@ pub enum Position {
         /// The number within the millisecond.
         sequence: u64,
     },
+}
+
+impl Position {
+    /// The number of the partition; 0 in a log without partitions.
+    #[must_use]
+    pub const fn partition(self) -> usize {
+        match self {
+            Self::Partition { partition, .. } => partition as usize,
+            Self::Offset(_) | Self::Entry { .. } => 0,
+        }
+    }
 }
 
 impl fmt::Display for Position {

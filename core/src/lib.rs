@@ -114,7 +114,7 @@ pub use protocol::backlog::Backlog;
 pub use protocol::secondary::CommitOrder;
 pub use retry::{RetryPolicy, Waits};
 pub use sink::Sink;
-pub use source::{EventSource, StartAt};
+pub use source::{EventSource, Remaining, StartAt};
 pub use state::{BackupState, UnknownState};
 pub use tracker::{
     BackupTracker, PrimaryBackupTracker, PrimaryBuilder, SecondaryBackupTracker, SecondaryBuilder,

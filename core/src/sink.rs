@@ -14,7 +14,9 @@ use crate::wire::WireFormat;
 /// # Contract
 ///
 /// - **K1** `Ok` means durable: the broker has the event, as safely as it keeps anything.
-/// - **K2** Sends of one sink keep their order.
+/// - **K2** Sends of one sink keep their order, also those whose outcome is unknown: such an event comes before everything that
+///   the same sink was told succeeded later, or not at all. Otherwise a beginning could appear behind its own undoing, and
+///   everybody would stay paused.
 /// - **K3** An error says by [`Error::delivery`](crate::Error::delivery) whether the event is certainly not in the log
 ///   ([`NotSent`](crate::Delivery::NotSent)) or may be ([`Unknown`](crate::Delivery::Unknown)). A dropped `send` is
 ///   unknown.

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::error::Result;
-use crate::event::Record;
+use crate::event::{Position, Record};
 use crate::wire::Others;
 
 /// Reads a log in order, from the durable position of a group.
@@ -38,7 +38,11 @@ use crate::wire::Others;
 /// - **S11** Any number of uncommitted records may be outstanding.
 /// - **S12** Where the log was trimmed, deleted or recreated under the position, the session says so once, by an error of
 ///   kind [`Lost`](crate::ErrorKind::Lost) from `next`, begins again at the earliest record there is, and does not count
-///   as resumed.
+///   as resumed. `commit` and `remaining` never say so: a commit of what is gone moves nothing and succeeds.
+/// - **S15** Counts are kept by partition: [`remaining`](Self::remaining) speaks of every partition of the log, so that what
+///   comes later in one does not stand for what is still outstanding in another. Within a partition everything comes in the
+///   log's order, whatever application it is about.
+/// - **S16** A position belongs to one application: see [`claim`](Self::claim).
 pub trait EventSource: Send {
     /// The next record in log order; waits until there is one. `None` means that the log has ended for good.
     ///
@@ -69,7 +73,8 @@ pub trait EventSource: Send {
     /// [`Lost`](crate::ErrorKind::Lost).
     fn resumed(&self) -> bool;
 
-    /// How many records the log holds beyond the last one that `next` returned.
+    /// How many records the log holds beyond the last one that `next` returned, partition by partition (S15). A log without
+    /// partitions returns its count `.into()`.
     ///
     /// May count too many (records that turn out not to be there, such as gaps), never too few, and comes down to 0 once
     /// `next` has nothing more to return.
@@ -80,8 +85,30 @@ pub trait EventSource: Send {
     ///
     /// # Errors
     ///
-    /// As for [`next`](Self::next), except `Lost`.
-    fn remaining(&mut self) -> impl Future<Output = Result<u64>> + Send;
+    /// As for [`next`](Self::next), except `Lost` (S12).
+    fn remaining(&mut self) -> impl Future<Output = Result<Remaining>> + Send;
+
+    /// Binds the group's position to an application (S16). Two applications whose services share a group by mistake would
+    /// commit past each other's running operations.
+    ///
+    /// A source of a group notes the application beside the position, now and with every commit, and returns an error when
+    /// another one is noted there. A position that was committed without a note takes it. Observers, and transports whose
+    /// broker holds nothing beside a position, do nothing: that is the default.
+    ///
+    /// Asked at most once, before the first `next`.
+    ///
+    /// # Cancel safety
+    ///
+    /// After dropping the future the position may be bound or not; ask again.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) when the group belongs to another application, naming both;
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) when it may help to try again.
+    fn claim(&mut self, application: &str) -> impl Future<Output = Result<()>> + Send {
+        let _ = application;
+        async { Ok(()) }
+    }
 
     /// Allows the source to leave out what others write, if that saves it work: for any number of such records in a row, `next`
     /// may return a single [`Record::left_out`], which counts them and stands for each of them in every clause of the contract. It
@@ -110,6 +137,58 @@ pub trait EventSource: Send {
             drop(self);
             Ok(())
         }
+    }
+}
+
+/// How many records a log holds that have not come yet, partition by partition (S15).
+///
+/// ```
+/// use backup_tracker::{Position, Remaining};
+///
+/// let stream = Remaining::from(3);
+/// assert_eq!((stream.total(), stream.at(Position::Offset(42))), (3, 3));
+///
+/// let topic = Remaining::in_partitions([3, 0, 5]);
+/// let third = Position::Partition { partition: 2, offset: 42 };
+/// assert_eq!((topic.total(), topic.at(third)), (8, 5));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remaining(Vec<u64>);
+
+impl Remaining {
+    /// The counts of partition 0, 1, and so on.
+    pub fn in_partitions(counts: impl IntoIterator<Item = u64>) -> Self {
+        Self(counts.into_iter().collect())
+    }
+
+    /// The counts of all partitions together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |total, count| total.saturating_add(*count))
+    }
+
+    /// The count of the partition in which this position is.
+    #[must_use]
+    pub fn at(&self, position: Position) -> u64 {
+        self.0.get(position.partition()).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn counts(&self) -> &[u64] {
+        &self.0
+    }
+
+    /// So many records of this partition have come.
+    pub(crate) fn came(&mut self, position: Position, count: u64) {
+        if let Some(left) = self.0.get_mut(position.partition()) {
+            *left = left.saturating_sub(count);
+        }
+    }
+}
+
+/// Of a log without partitions.
+impl From<u64> for Remaining {
+    fn from(count: u64) -> Self {
+        Self(vec![count])
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use backup_tracker::wire::Others;
 use backup_tracker::{
     BackupState, BackupTracker, BoxSource, Error, ErrorKind, EventSource, Health, PrimaryBackupTracker,
-    Record, Result, SecondaryBackupTracker,
+    Record, Remaining, Result, SecondaryBackupTracker,
 };
 use backup_tracker_memory::MemorySource;
 use support::{World, reaches, within};
@@ -116,7 +116,7 @@ impl EventSource for Broken {
         self.inner.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         match self.remaining.take() {
             Some(error) => Err(error),
             None => self.inner.remaining().await,
@@ -247,7 +247,7 @@ impl EventSource for LeavesOut {
             }
             let count = left_out.map_or(0, |before| before.left_out) + 1;
             left_out = Some(Record::left_out(record.position, count));
-            if self.inner.remaining().await? == 0 {
+            if self.inner.remaining().await?.total() == 0 {
                 return Ok(left_out);
             }
         }
@@ -261,8 +261,8 @@ impl EventSource for LeavesOut {
         self.inner.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
-        Ok(self.inner.remaining().await? + u64::from(self.held.is_some()))
+    async fn remaining(&mut self) -> Result<Remaining> {
+        Ok((self.inner.remaining().await?.total() + u64::from(self.held.is_some())).into())
     }
 
     fn leave_out(&mut self, others: Others) {

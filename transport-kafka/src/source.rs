@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use backup_tracker::transport::Place;
 use backup_tracker::wire::Others;
-use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Remaining, Result};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
@@ -180,7 +180,7 @@ impl EventSource for KafkaSource {
         }
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         self.accept_what_is_silent();
         let count = self.next.len();
         let timeout = self.request_timeout;
@@ -194,11 +194,11 @@ impl EventSource for KafkaSource {
         self.accept_what_is_silent();
         let nothing_waits = self.waiting.is_none() && self.lost.is_none();
         self.suspects.resize(self.next.len(), None);
-        let mut remaining = 0;
+        let mut remaining = vec![0; self.next.len()];
         for (partition, high) in high.into_iter().enumerate() {
             // Not negative where it is positive.
             let beyond = u64::try_from(high - self.next[partition]).unwrap_or(0);
-            remaining += beyond;
+            remaining[partition] = beyond;
             let suspect = (beyond > 0 && nothing_waits).then_some((self.next[partition], high));
             match (suspect, self.suspects[partition]) {
                 (None, _) => self.suspects[partition] = None,
@@ -211,7 +211,7 @@ impl EventSource for KafkaSource {
                 (Some(place), _) => self.suspects[partition] = Some((place, Instant::now())),
             }
         }
-        Ok(remaining)
+        Ok(Remaining::in_partitions(remaining))
     }
 }
 

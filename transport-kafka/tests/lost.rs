@@ -22,14 +22,14 @@ async fn a_position_that_was_trimmed_away_is_said_to_be_lost_once() {
 
     let mut source = cluster.source("search").await;
     assert!(!source.resumed());
-    let remaining = soon(source.remaining()).await.unwrap();
+    let remaining = soon(source.remaining()).await.unwrap().total();
     assert!((1..=7).contains(&remaining), "{remaining}");
     let error = soon(source.next()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
     for _ in 0..remaining {
         assert_eq!(text(&next(&mut source).await).len(), 900_000);
     }
-    assert_eq!(soon(source.remaining()).await.unwrap(), 0);
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 0);
     soon(source.commit()).await.unwrap();
     assert!(cluster.source("search").await.resumed());
 }
@@ -59,7 +59,7 @@ async fn a_position_that_is_trimmed_away_during_a_session_is_said_to_be_lost_onc
     proxy.set(Mode::Pass);
     let mut lost = 0;
     let mut seen = 0;
-    while lost == 0 || soon(source.remaining()).await.unwrap() > 0 {
+    while lost == 0 || soon(source.remaining()).await.unwrap().total() > 0 {
         match soon(source.next()).await {
             Ok(record) => {
                 assert_eq!(text(&record.unwrap()).len(), 900_000);

@@ -83,7 +83,7 @@ async fn a_dead_producer_is_replaced_by_the_next_send() {
     send(&mut sink, "app", "three").await;
     let mut source = cluster.source("search").await;
     let mut seen = Vec::new();
-    while soon(source.remaining()).await.unwrap() > 0 {
+    while soon(source.remaining()).await.unwrap().total() > 0 {
         seen.push(text(&support::next(&mut source).await));
     }
     assert_eq!(seen.first().map(String::as_str), Some("one"));

@@ -77,11 +77,11 @@ async fn what_remains_is_counted_down_to_nothing() {
     }
     let mut source = cluster.source("search").await;
     for remaining in (0..=4_u64).rev() {
-        assert_eq!(soon(source.remaining()).await.unwrap(), remaining);
+        assert_eq!(soon(source.remaining()).await.unwrap().total(), remaining);
         if remaining > 0 {
             next(&mut source).await;
         }
     }
     send(&mut sink, "a", "more").await;
-    assert_eq!(soon(source.remaining()).await.unwrap(), 1);
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 1);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Remaining, Result};
 use tokio::sync::watch;
 
 use crate::log::{Shared, unavailable};
@@ -86,12 +86,12 @@ impl EventSource for MemorySource {
         self.resumed
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let remaining = {
             let state = self.shared.state();
             state.available.then(|| state.remaining(self.cursor))
         };
-        remaining.ok_or_else(|| self.unavailable("ask how much remains"))
+        remaining.map(Remaining::from).ok_or_else(|| self.unavailable("ask how much remains"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Remaining, Result};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -278,9 +278,9 @@ impl EventSource for NatsSource {
         self.resumed
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let count = self.count(self.deadline()).await;
-        count.map_err(|failure| self.place.failure(REMAINING, failure))
+        count.map(Remaining::from).map_err(|failure| self.place.failure(REMAINING, failure))
     }
 
     async fn close(mut self) -> Result<()> {

@@ -69,15 +69,15 @@ async fn an_observer_reads_everything_and_follows_and_leaves_nothing_behind() {
     let (topic, context) = (topic(&server, "backups"), native(&server.url()).await);
     let first = append(&topic, 5).await;
     let mut source = observer(&topic, StartAt::Earliest).await;
-    assert_eq!(source.remaining().await.unwrap(), 5);
+    assert_eq!(source.remaining().await.unwrap().total(), 5);
     reads(&mut source, &first).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     nothing(&mut source).await;
     let later = append(&topic, 3).await;
-    assert_eq!(source.remaining().await.unwrap(), 3);
+    assert_eq!(source.remaining().await.unwrap().total(), 3);
     reads(&mut source, &later).await;
     source.commit().await.unwrap();
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     untouched(&context).await;
     source.close().await.unwrap();
     untouched(&context).await;
@@ -94,7 +94,7 @@ async fn an_observer_at_the_latest_begins_behind_the_end() {
     let topic = topic(&server, "backups");
     append(&topic, 3).await;
     let mut source = observer(&topic, StartAt::Latest).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     let later = append(&topic, 2).await;
     reads(&mut source, &later).await;
     nothing(&mut source).await;
@@ -109,7 +109,7 @@ async fn an_observer_of_one_application_gets_nothing_else() {
     send(&mut sink, "other").await;
     let mut source = topic.observer().only_application("shop").open().await.unwrap();
     reads(&mut source, &[ours]).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     nothing(&mut source).await;
 }
 
@@ -159,7 +159,7 @@ async fn a_purge_before_an_observer_is_lost_once() {
     assert_eq!((error.topic(), error.group()), (Some("backups"), None));
     reads(&mut source, &later).await;
     nothing(&mut source).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     untouched(&context).await;
 }
 
@@ -176,7 +176,7 @@ async fn a_stream_that_is_recreated_under_an_observer_is_lost_once_however_long_
         source.commit().await.unwrap();
         reads(&mut source, &new).await;
         nothing(&mut source).await;
-        assert_eq!(source.remaining().await.unwrap(), 0);
+        assert_eq!(source.remaining().await.unwrap().total(), 0);
         untouched(&context).await;
     }
 }

@@ -184,7 +184,7 @@ async fn the_documented_permissions_are_enough() {
     let mut source = as_user(&server, "secondary").source("g").open().await.unwrap();
     let key = send(&mut sink, "shop").await;
     while soon(source.next()).await.unwrap().unwrap().key != Some(key) {}
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     source.commit().await.unwrap();
     source.close().await.unwrap();
     let mut source = as_user(&server, "secondary").source("g").open().await.unwrap();
@@ -199,7 +199,7 @@ async fn an_observer_needs_no_permission_to_write() {
     let mut sink = as_user(&server, "primary").sink().open().await.unwrap();
     let key = send(&mut sink, "shop").await;
     while soon(source.next()).await.unwrap().unwrap().key != Some(key) {}
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     source.commit().await.unwrap();
     source.close().await.unwrap();
     fails(SOON, ErrorKind::Denied, operator.source("g").open()).await;

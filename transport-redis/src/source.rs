@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backup_tracker::transport::Place;
 use backup_tracker::wire::Others;
-use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Remaining, Result};
 
 use crate::answer::{self, Looked, Opened, Start};
 use crate::config::RedisSourceBuilder;
@@ -200,13 +200,13 @@ impl EventSource for RedisSource {
         self.others = Some(others);
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let command = self.reader.look();
         let answer = self.reader.requests.ask(&command, self.deadline()).await;
         let answer = answer.map_err(|failure| self.place.failure(REMAINING, failure))?;
         let fetched = self.buffer.len() as u64;
         match answer::looked(answer).ok_or_else(|| self.place.strange(REMAINING))? {
-            Looked::Missing => Ok(fetched),
+            Looked::Missing => Ok(fetched.into()),
             Looked::View(view) => {
                 let same = self.token.as_ref().is_some_and(|token| *token == view.token);
                 let numbers = view.numbers;
@@ -215,7 +215,7 @@ impl EventSource for RedisSource {
                 } else {
                     numbers.behind(&self.returned)
                 };
-                Ok(behind.max(fetched))
+                Ok(behind.max(fetched).into())
             }
         }
     }

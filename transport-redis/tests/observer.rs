@@ -60,12 +60,12 @@ async fn an_observer_reads_everything_and_follows_and_leaves_nothing_behind() {
     // More than is fetched at once.
     let first = append(&bench, 150).await;
     let mut source = observer(&bench, StartAt::Earliest).await;
-    assert_eq!(source.remaining().await.unwrap(), 150);
+    assert_eq!(source.remaining().await.unwrap().total(), 150);
     expect(&mut source, &first).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     nothing(&mut source).await;
     let later = append(&bench, 3).await;
-    assert_eq!(source.remaining().await.unwrap(), 3);
+    assert_eq!(source.remaining().await.unwrap().total(), 3);
     expect(&mut source, &later).await;
     source.commit().await.unwrap();
     untouched(&bench).await;
@@ -84,7 +84,7 @@ async fn an_observer_at_the_latest_begins_behind_the_end() {
     let bench = Bench::start().await;
     append(&bench, 3).await;
     let mut source = observer(&bench, StartAt::Latest).await;
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     let later = append(&bench, 2).await;
     expect(&mut source, &later).await;
     nothing(&mut source).await;
@@ -135,7 +135,7 @@ async fn a_trim_before_an_observer_is_lost_once() {
     expect(&mut source, &later).await;
     let later = append(&bench, 4).await;
     let _: u64 = bench.ask(&["XTRIM", TOPIC, "MAXLEN", "2"]).await;
-    assert_eq!(source.remaining().await.unwrap(), 2);
+    assert_eq!(source.remaining().await.unwrap().total(), 2);
     lost(&mut source).await;
     expect(&mut source, &later[2..]).await;
     nothing(&mut source).await;
@@ -149,7 +149,7 @@ async fn a_stream_that_is_recreated_under_an_observer_is_lost_once_however_long_
         let first = append(&bench, 3).await;
         let mut source = observer(&bench, StartAt::Earliest).await;
         expect(&mut source, &first).await;
-        assert_eq!(source.remaining().await.unwrap(), 0);
+        assert_eq!(source.remaining().await.unwrap().total(), 0);
         // In one step, so that the observer never sees that there is none.
         let new = events(count);
         let mut script = redis::cmd("EVAL");
@@ -162,11 +162,11 @@ async fn a_stream_that_is_recreated_under_an_observer_is_lost_once_however_long_
         // Time has passed since the old stream's last entry.
         bench.another_millisecond(TOPIC).await;
         bench.run(&script).await;
-        assert_eq!(source.remaining().await.unwrap(), count as u64);
+        assert_eq!(source.remaining().await.unwrap().total(), count as u64);
         lost(&mut source).await;
         expect(&mut source, &new).await;
         nothing(&mut source).await;
-        assert_eq!(source.remaining().await.unwrap(), 0);
+        assert_eq!(source.remaining().await.unwrap().total(), 0);
         untouched(&bench).await;
     }
 }
@@ -178,7 +178,7 @@ async fn a_stream_that_is_deleted_under_an_observer_is_lost_once_and_then_waited
     let _: u64 = bench.ask(&["DEL", TOPIC]).await;
     lost(&mut source).await;
     source.commit().await.unwrap();
-    assert_eq!(source.remaining().await.unwrap(), 0);
+    assert_eq!(source.remaining().await.unwrap().total(), 0);
     nothing(&mut source).await;
     let keys: Vec<String> = bench.ask(&["KEYS", "*"]).await;
     assert!(keys.is_empty(), "{keys:?}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use backup_tracker::wire::encode;
 use backup_tracker::{
     BackupState, BackupTracker, BackupTransition, Event, EventSource, Position, PrimaryBackupTracker, Record,
-    Result, SecondaryBackupTracker, SimpleBackupTracker, Sink, WireFormat,
+    Remaining, Result, SecondaryBackupTracker, SimpleBackupTracker, Sink, WireFormat,
 };
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
@@ -33,8 +33,8 @@ impl EventSource for Reel {
         false
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
-        Ok(self.0.len() as u64)
+    async fn remaining(&mut self) -> Result<Remaining> {
+        Ok((self.0.len() as u64).into())
     }
 }
 

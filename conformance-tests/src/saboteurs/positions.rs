@@ -37,7 +37,7 @@ impl Positions {
         let stand_in = format!("{group}-{}", Uuid::new_v4());
         let mut source = lane.source(&stand_in, StartAt::Earliest).await?;
         let mut read = 0;
-        while read < before && source.remaining().await? > 0 {
+        while read < before && source.remaining().await?.total() > 0 {
             source.next().await?;
             read += 1;
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use backup_tracker::wire::Others;
-use backup_tracker::{Error, EventSource, Record, Result, StartAt};
+use backup_tracker::{Error, EventSource, Record, Remaining, Result, StartAt};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ impl<L: Lane> SabotagedSource<L> {
     }
 
     pub(super) async fn remaining_inner(&mut self) -> Result<u64> {
-        self.sound().await?.remaining().await
+        Ok(self.sound().await?.remaining().await?.total())
     }
 
     async fn pay(&mut self) -> Result<()> {
@@ -164,14 +164,19 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
         }
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let remaining = self.remaining_inner().await? + self.queue.len() as u64;
-        Ok(match self.sabotage {
+        let remaining = match self.sabotage {
             Sabotage::CountsTooFew => remaining.saturating_sub(1),
             Sabotage::NeverCountsToZero => remaining + 1,
             Sabotage::CountsNoOthers if self.others.is_some() => remaining.saturating_sub(1),
             _ => remaining,
-        })
+        };
+        Ok(remaining.into())
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        self.sound().await?.claim(application).await
     }
 
     fn leave_out(&mut self, others: Others) {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::event::Position;
+use crate::source::Remaining;
+
 /// How long a source may be silent before what remains is counted again, if anything was counted: the count may have been too
 /// high (gaps in the log, records of others that the broker leaves out). While it stays silent, each wait is twice the one
 /// before.
@@ -9,17 +12,17 @@ pub(crate) const RECOUNT_AFTER: Duration = Duration::from_millis(5);
 /// The longest of these waits.
 pub(crate) const RECOUNT_AT_LEAST_EVERY: Duration = Duration::from_millis(200);
 
-/// What the log held when a session began, as far as it is not read yet (T10).
+/// What the log held when a session began, as far as it is not read yet (T10), partition by partition (S15).
 ///
 /// Its user counts at opening with [`EventSource::remaining`](crate::EventSource::remaining), says each record, and counts
 /// again after an error, and when [`recount_due`](Self::recount_due) has come. Times are those since any one moment.
 #[derive(Clone, Debug)]
 pub struct Backlog {
     /// How many records stood in the log and were not returned yet; `None` until counted.
-    outstanding: Option<u64>,
+    outstanding: Option<Remaining>,
     read: bool,
     /// What the source counted last, less what came since.
-    remaining: u64,
+    remaining: Remaining,
     last_activity: Duration,
     /// How long it may be silent from there on.
     patience: Duration,
@@ -30,7 +33,7 @@ impl Default for Backlog {
         Self {
             outstanding: None,
             read: false,
-            remaining: 0,
+            remaining: Remaining::default(),
             last_activity: Duration::ZERO,
             patience: RECOUNT_AFTER,
         }
@@ -53,29 +56,37 @@ impl Backlog {
     /// How many records the log holds that have not come yet, also of those that were appended later; may be too high until it
     /// is counted again.
     #[must_use]
-    pub const fn remaining(&self) -> u64 {
-        self.remaining
+    pub fn remaining(&self) -> u64 {
+        self.remaining.total()
     }
 
     /// The source returned a record. Says whether it belongs to the backlog: whether it is older than the session.
-    pub fn record(&mut self, now: Duration) -> bool {
-        let replay = self.outstanding.is_none_or(|outstanding| outstanding > 0);
-        self.records(1, now);
+    pub fn record(&mut self, position: Position, now: Duration) -> bool {
+        let replay = self.outstanding.as_ref().is_none_or(|outstanding| outstanding.at(position) > 0);
+        self.records(position, 1, now);
         replay
     }
 
-    /// The source returned so many records.
-    pub fn records(&mut self, count: u64, now: Duration) {
+    /// The source returned so many records of one partition, the last of which stands here.
+    pub fn records(&mut self, position: Position, count: u64, now: Duration) {
         (self.last_activity, self.patience) = (now, RECOUNT_AFTER);
-        self.outstanding = self.outstanding.map(|outstanding| outstanding.saturating_sub(count));
-        self.remaining = self.remaining.saturating_sub(count);
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.came(position, count);
+        }
+        self.remaining.came(position, count);
         self.settle();
     }
 
     /// The source says how many records remain. Both the old count, less what came since, and the new one may be too high,
-    /// but neither is too low.
-    pub fn count(&mut self, remaining: u64) {
-        self.outstanding = Some(self.outstanding.map_or(remaining, |old| old.min(remaining)));
+    /// but neither is too low. A partition that was added since the first count holds nothing that is older than the session.
+    pub fn count(&mut self, remaining: Remaining) {
+        let least = match &self.outstanding {
+            Some(old) => {
+                old.counts().iter().zip(remaining.counts()).map(|(old, new)| *old.min(new)).collect()
+            }
+            None => remaining.counts().to_vec(),
+        };
+        self.outstanding = Some(Remaining::in_partitions(least));
         self.remaining = remaining;
         self.settle();
     }
@@ -89,7 +100,7 @@ impl Backlog {
     /// When it is to be counted again unless a record comes before; `None` when all is read and nothing remains.
     #[must_use]
     pub fn recount_due(&self) -> Option<Duration> {
-        (!self.read || self.remaining > 0).then(|| self.last_activity + self.patience)
+        (!self.read || self.remaining() > 0).then(|| self.last_activity + self.patience)
     }
 
     /// Whether it is to be counted again now. If so, it is not due again until twice as much time has passed, and at most 200 ms.
@@ -103,7 +114,7 @@ impl Backlog {
     }
 
     fn settle(&mut self) {
-        self.read |= self.outstanding == Some(0);
+        self.read |= self.outstanding.as_ref().is_some_and(|outstanding| outstanding.total() == 0);
     }
 }
 
@@ -112,56 +123,71 @@ mod tests {
     use super::*;
 
     const TICK: Duration = Duration::from_millis(100);
+    const HERE: Position = Position::Offset(7);
 
     #[test]
     fn it_is_read_when_as_many_records_came_as_were_counted_and_stays_so() {
         let mut backlog = Backlog::new();
         assert!(!backlog.is_read(), "nothing was counted");
-        backlog.count(2);
-        assert!(backlog.record(TICK) && !backlog.is_read());
-        assert!(backlog.record(TICK) && backlog.is_read());
-        assert!(!backlog.record(TICK), "it came later");
+        backlog.count(2.into());
+        assert!(backlog.record(HERE, TICK) && !backlog.is_read());
+        assert!(backlog.record(HERE, TICK) && backlog.is_read());
+        assert!(!backlog.record(HERE, TICK), "it came later");
         assert!(backlog.recount_due().is_none());
-        backlog.count(7);
+        backlog.count(7.into());
         assert!(backlog.is_read());
-        backlog.record(TICK);
+        backlog.record(HERE, TICK);
         assert_eq!((backlog.remaining(), backlog.recount_due()), (6, Some(TICK + RECOUNT_AFTER)));
         backlog.lose();
         assert!(!backlog.is_read());
-        backlog.count(0);
+        backlog.count(0.into());
         assert!(backlog.is_read());
     }
 
     #[test]
     fn a_count_that_was_too_high_comes_down_when_it_is_silent_and_never_goes_up() {
         let mut backlog = Backlog::new();
-        backlog.count(5);
-        backlog.record(TICK);
+        backlog.count(5.into());
+        backlog.record(HERE, TICK);
         assert!(!backlog.recount(TICK + RECOUNT_AFTER / 2));
         let first = TICK + RECOUNT_AFTER;
         assert!(backlog.recount(first));
         assert!(!backlog.recount(first + RECOUNT_AFTER), "it was counted just now");
         assert!(backlog.recount(first + 2 * RECOUNT_AFTER));
-        backlog.count(9);
+        backlog.count(9.into());
         for _ in 0..4 {
             assert!(!backlog.is_read());
-            backlog.record(TICK);
+            backlog.record(HERE, TICK);
         }
         assert!(backlog.is_read());
     }
 
     #[test]
+    fn what_is_newer_in_one_partition_does_not_stand_for_what_is_outstanding_in_another() {
+        let at = |partition| Position::Partition { partition, offset: 9 };
+        let mut backlog = Backlog::new();
+        backlog.count(Remaining::in_partitions([1, 0]));
+        assert!(!backlog.record(at(1), TICK), "it is newer than the session");
+        assert!(!backlog.record(at(2), TICK), "so is what comes from a partition that was added");
+        assert!(!backlog.is_read());
+        backlog.count(Remaining::in_partitions([1, 0, 5]));
+        assert!(backlog.record(at(0), TICK));
+        assert!(backlog.is_read());
+        assert_eq!(backlog.remaining(), 5);
+    }
+
+    #[test]
     fn records_before_the_first_count_are_of_the_backlog_and_not_counted_twice() {
         let mut backlog = Backlog::new();
-        assert!(backlog.record(TICK));
-        backlog.count(0);
+        assert!(backlog.record(HERE, TICK));
+        backlog.count(0.into());
         assert!(backlog.is_read());
     }
 
     #[test]
     fn a_source_that_stays_silent_is_asked_less_and_less_often_until_it_speaks() {
         let mut backlog = Backlog::new();
-        backlog.count(5);
+        backlog.count(5.into());
         let mut wait = || {
             let due = backlog.recount_due().unwrap();
             let since = due - backlog.last_activity;
@@ -171,7 +197,7 @@ mod tests {
         let waits: Vec<u128> = (0..8).map(|_| wait()).collect();
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 200, 200]);
         let now = 10 * TICK;
-        backlog.record(now);
+        backlog.record(HERE, now);
         assert_eq!(backlog.recount_due(), Some(now + RECOUNT_AFTER));
     }
 }

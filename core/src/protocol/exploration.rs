@@ -103,7 +103,7 @@ impl World<'_> {
             "T4: begins in the wrong state at {start} of {:?}",
             self.log
         );
-        let mut inputs = vec![(start, Input::Remaining((self.log.len() - start) as u64))];
+        let mut inputs = vec![(start, Input::Remaining(((self.log.len() - start) as u64).into()))];
         for index in start..self.log.len() {
             let (position, now) = (Position::Offset(index as u64), Duration::from_nanos(index as u64 + 1));
             inputs.push((index + 1, Input::Record { position, decoded: decoded(self.log, index), now }));

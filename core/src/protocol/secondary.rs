@@ -8,6 +8,7 @@ use super::backlog::Backlog;
 use super::place::Place;
 use crate::event::Position;
 use crate::listener::Change;
+use crate::source::Remaining;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 use crate::wire::{DecodeError, Decoded};
@@ -45,13 +46,14 @@ pub(crate) enum Input {
     },
     /// So many records that are certainly about other applications (T1). They are counted already.
     Others {
+        position: Position,
         count: u64,
         now: Duration,
     },
     /// The source says that records were lost under its position (S12).
     Lost,
     /// What [`Effect::CountRemaining`] asked for.
-    Remaining(u64),
+    Remaining(Remaining),
     /// Time passes; see [`Secondary::deadline`].
     Tick {
         now: Duration,
@@ -125,7 +127,7 @@ impl Secondary {
     }
 
     /// How many records the log holds that have not come yet, as far as known.
-    pub(crate) const fn backlog(&self) -> u64 {
+    pub(crate) fn backlog(&self) -> u64 {
         self.backlog.remaining()
     }
 
@@ -143,7 +145,7 @@ impl Secondary {
         let mut effects = Vec::new();
         match input {
             Input::Record { position, decoded, now } => self.record(position, decoded, now, &mut effects),
-            Input::Others { count, now } => self.others(count, now, &mut effects),
+            Input::Others { position, count, now } => self.others(position, count, now, &mut effects),
             Input::Lost => self.log_lost(&mut effects),
             Input::Remaining(remaining) => self.count(remaining, &mut effects),
             Input::Tick { now } => self.tick(now, &mut effects),
@@ -158,7 +160,7 @@ impl Secondary {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let replay = self.backlog.record(now);
+        let replay = self.backlog.record(position, now);
         self.uncommitted = true;
         match self.applier.apply(decoded) {
             Ok(applied) => self.apply(position, applied, replay, now, effects),
@@ -170,8 +172,8 @@ impl Secondary {
         }
     }
 
-    fn others(&mut self, count: u64, now: Duration, effects: &mut Vec<Effect>) {
-        self.backlog.records(count, now);
+    fn others(&mut self, position: Position, count: u64, now: Duration, effects: &mut Vec<Effect>) {
+        self.backlog.records(position, count, now);
         self.uncommitted = true;
         self.commit_if_due(now, effects);
         self.sync_if_done(effects);
@@ -218,7 +220,7 @@ impl Secondary {
         effects.extend([Effect::Publish(self.view()), Effect::CountRemaining]);
     }
 
-    fn count(&mut self, remaining: u64, effects: &mut Vec<Effect>) {
+    fn count(&mut self, remaining: Remaining, effects: &mut Vec<Effect>) {
         self.backlog.count(remaining);
         self.sync_if_done(effects);
     }

@@ -18,7 +18,7 @@ use crate::metrics::Share;
 use crate::protocol::applier::Skip;
 use crate::protocol::secondary::{Effect, Input, Secondary};
 use crate::retry::{RetryPolicy, Waits};
-use crate::source::EventSource;
+use crate::source::{EventSource, Remaining};
 use crate::wire::{self, Others};
 
 /// How many changes may wait for slow listeners before the following waits, too.
@@ -51,6 +51,7 @@ impl Drop for EndOfBoard {
 }
 
 enum Ask {
+    Claim,
     Commit,
     Remaining,
 }
@@ -117,6 +118,7 @@ impl<S: EventSource> Follower<S> {
     }
 
     async fn follow(&mut self) -> Result<()> {
+        self.ask(Ask::Claim).await?;
         self.perform(vec![Effect::CountRemaining]).await?;
         let mut lost_before = false;
         loop {
@@ -170,7 +172,7 @@ impl<S: EventSource> Follower<S> {
         if others > 0 {
             self.counters.received.add(others);
             self.counters.other_application.add(others);
-            return Input::Others { count: others, now };
+            return Input::Others { position, count: others, now };
         }
         self.counters.received.add_one();
         Input::Record { position, decoded: wire::decode(record), now }
@@ -212,7 +214,7 @@ impl<S: EventSource> Follower<S> {
                 Effect::PartitionChange { position, before } => self.partition_change(position, before),
                 Effect::CountRemaining => {
                     let remaining = self.ask(Ask::Remaining).await?;
-                    debug!(remaining, "counted what the log holds");
+                    debug!(remaining = remaining.total(), "counted what the log holds");
                     effects.extend(self.handle(Input::Remaining(remaining)));
                 }
             }
@@ -233,10 +235,14 @@ impl<S: EventSource> Follower<S> {
     }
 
     /// Asks until it is answered; only a permanent error comes back.
-    async fn ask(&mut self, ask: Ask) -> Result<u64> {
+    async fn ask(&mut self, ask: Ask) -> Result<Remaining> {
         loop {
             let answer = match ask {
-                Ask::Commit => self.source.commit().await.map(|()| 0),
+                Ask::Claim => {
+                    let application = self.machine.application().clone();
+                    self.source.claim(&application).await.map(|()| Remaining::default())
+                }
+                Ask::Commit => self.source.commit().await.map(|()| Remaining::default()),
                 Ask::Remaining => self.source.remaining().await,
             };
             if answer.is_err() && matches!(ask, Ask::Commit) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use backup_tracker::wire::encode;
 use backup_tracker::{
     BackupState, BackupTransition, BoxError, Change, Error, ErrorKind, EventSource, Listener, Position,
-    Record, Result, WireFormat, WorkGate,
+    Record, Remaining, Result, WireFormat, WorkGate,
 };
 use backup_tracker_memory::{MemoryLog, MemorySource};
 use uuid::Uuid;
@@ -49,8 +49,11 @@ impl EventSource for Held {
         self.inner.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
-        self.inner.remaining().await
+    async fn remaining(&mut self) -> Result<Remaining> {
+        // All in the partition of the records to come.
+        let before = std::iter::repeat_n(0, self.partition.load(Ordering::SeqCst) as usize);
+        let count = self.inner.remaining().await?.total();
+        Ok(Remaining::in_partitions(before.chain([count])))
     }
 
     async fn close(self) -> Result<()> {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use backup_tracker::transport::not_blank;
 use backup_tracker::{
-    Delivery, Error, ErrorKind, Event, EventSource, Header, Position, Record, Result, Sink, StartAt,
+    Delivery, Error, ErrorKind, Event, EventSource, Header, Position, Record, Remaining, Result, Sink,
+    StartAt,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -187,12 +188,12 @@ impl EventSource for FileSource {
         self.resumed
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let place = self.place.clone();
         let count = move |files: Files| {
             let offset = if files.holds(&place)? { place.offset } else { FIRST };
             lines(&files.log, offset)?.try_fold(0, |count, line| line.map(|_| count + 1))
         };
-        self.log.run("count what remains", count).await
+        self.log.run("count what remains", count).await.map(Remaining::from)
     }
 }

@@ -78,7 +78,7 @@ impl Topic {
 
 async fn comes_down_to_nothing(source: &mut KafkaSource) {
     soon(async {
-        while source.remaining().await.unwrap() > 0 {
+        while source.remaining().await.unwrap().total() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -89,7 +89,7 @@ async fn comes_down_to_nothing(source: &mut KafkaSource) {
 /// little later.
 async fn comes_up_to(source: &mut KafkaSource, count: u64) {
     soon(async {
-        while source.remaining().await.unwrap() < count {
+        while source.remaining().await.unwrap().total() < count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -187,7 +187,7 @@ async fn partitions_that_are_added_during_a_session_are_read(shared: Arc<Shared>
     drop(source);
     let mut source = topic.source("search").await;
     assert!(source.resumed());
-    assert_eq!(soon(source.remaining()).await.unwrap(), 0);
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 0);
 }
 
 async fn the_topics_own_limit_is_known_soon_and_then_refuses_before_an_event_is_sent(shared: Arc<Shared>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_tracker::{Delivery, Error, ErrorKind, Event, EventSource, Record, Result, Sink};
+use backup_tracker::{Delivery, Error, ErrorKind, Event, EventSource, Record, Remaining, Result, Sink};
 use tokio::sync::watch;
 
 /// After how long a request without an answer fails.
@@ -100,9 +100,14 @@ impl<S: EventSource> EventSource for Linked<S> {
         self.inner.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         self.link.answer("ask how much remains").await?;
         self.inner.remaining().await
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        self.link.answer("bind the group").await?;
+        self.inner.claim(application).await
     }
 
     async fn close(self) -> Result<()> {

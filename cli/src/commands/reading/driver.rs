@@ -69,7 +69,7 @@ impl Reading {
             if self.to_count {
                 return match self.source.remaining().await {
                     Ok(remaining) => {
-                        debug!(remaining, "counted what the log holds");
+                        debug!(remaining = remaining.total(), "counted what the log holds");
                         self.backlog.count(remaining);
                         self.to_count = false;
                         Ok(Progress::Counted)
@@ -108,8 +108,8 @@ impl Reading {
     fn record(&mut self, record: &Record) {
         self.lost_before = false;
         self.waits = patience().waits();
-        self.backlog.record(self.started.elapsed());
         let position = record.position;
+        self.backlog.record(position, self.started.elapsed());
         match self.ledger.record(record) {
             Ok(step) => debug!(%position, id = %step.transition.id, "applied: {}", step.transition),
             Err(reason) => warn!(%position, "skipped: {reason}"),

@@ -27,7 +27,7 @@ struct Session {
 impl Session {
     fn new(settings: Settings, resumed: bool, remaining: u64) -> Self {
         let mut machine = Secondary::new("app".into(), settings, resumed);
-        machine.handle(Input::Remaining(remaining));
+        machine.handle(Input::Remaining(remaining.into()));
         Self { machine, partition: None, offset: 0, now: Duration::ZERO }
     }
 
@@ -104,7 +104,7 @@ fn t2_with_listeners_first_the_commit_waits_for_them() {
 fn t1_and_t3_what_a_source_left_out_of_others_counts_as_so_many_records_in_everything() {
     let mut session = Session::new(settings(), true, 5);
     let mut others = |count, now| {
-        let effects = session.machine.handle(Input::Others { count, now });
+        let effects = session.machine.handle(Input::Others { position: Position::Offset(0), count, now });
         (effects.iter().map(brief).collect::<Vec<_>>(), session.machine.backlog())
     };
     assert_eq!(others(4, SECOND), (vec![], 1));
@@ -113,7 +113,11 @@ fn t1_and_t3_what_a_source_left_out_of_others_counts_as_so_many_records_in_every
     // Nothing is committed while an operation runs.
     session.now = 6 * SECOND;
     session.step("app", Ready, BackingUp);
-    let effects = session.machine.handle(Input::Others { count: 1000, now: 60 * SECOND });
+    let effects = session.machine.handle(Input::Others {
+        position: Position::Offset(0),
+        count: 1000,
+        now: 60 * SECOND,
+    });
     assert!(effects.is_empty(), "{effects:?}");
 }
 
@@ -225,10 +229,10 @@ fn t10_a_count_that_was_too_high_is_taken_again() {
     session.step("other", Ready, Ready);
     assert!(session.tick(RECOUNT_AFTER / 2).is_empty());
     assert_eq!(session.tick(RECOUNT_AFTER), ["count"]);
-    let again: Vec<_> = session.machine.handle(Input::Remaining(2)).iter().map(brief).collect();
+    let again: Vec<_> = session.machine.handle(Input::Remaining(2.into())).iter().map(brief).collect();
     assert!(again.is_empty());
     session.tick(RECOUNT_AFTER);
-    let effects: Vec<_> = session.machine.handle(Input::Remaining(0)).iter().map(brief).collect();
+    let effects: Vec<_> = session.machine.handle(Input::Remaining(0.into())).iter().map(brief).collect();
     assert_eq!(effects, ["publish READY, open"]);
     assert!(session.tick(RECOUNT_AFTER).is_empty());
 }
@@ -244,13 +248,13 @@ fn the_backlog_is_what_was_counted_less_what_came_and_an_old_count_is_taken_agai
     assert_eq!(session.machine.backlog(), 0);
 
     // After trouble, although it is synced; one of the three is a gap in the log.
-    session.machine.handle(Input::Remaining(3));
+    session.machine.handle(Input::Remaining(3.into()));
     session.step("app", Ready, BackingUp);
     session.step("other", Ready, Ready);
     assert_eq!(session.machine.backlog(), 1);
     assert_eq!(session.machine.deadline(), Some(session.now + RECOUNT_AFTER));
     assert_eq!(session.tick(RECOUNT_AFTER), ["count"]);
-    assert!(session.machine.handle(Input::Remaining(0)).is_empty());
+    assert!(session.machine.handle(Input::Remaining(0.into())).is_empty());
     assert_eq!((session.machine.backlog(), session.machine.deadline()), (0, None));
 }
 
@@ -284,7 +288,7 @@ fn s12_after_a_loss_nothing_is_certain_and_an_operation_goes_on() {
         session.step("app", Ready, before);
         let effects: Vec<_> = session.machine.handle(Input::Lost).iter().map(brief).collect();
         assert_eq!(effects, [format!("publish {after}, not synced"), "count".into()]);
-        assert!(session.machine.handle(Input::Remaining(1)).is_empty());
+        assert!(session.machine.handle(Input::Remaining(1.into())).is_empty());
         assert_eq!(
             session.step("app", Ready, Ready),
             [&format!("gap {after} READY"), "commit", "publish READY, open", "notify READY, replay, missed"]

@@ -1,6 +1,6 @@
 //! Sources that break the contract, each in one way: the demo must not call them good.
 
-use backup_tracker::{EventSource, Record, Result};
+use backup_tracker::{EventSource, Record, Remaining, Result};
 
 /// What a saboteur does wrong.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +51,15 @@ impl<S: EventSource> EventSource for Saboteur<S> {
         self.source.resumed()
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         match self.fault {
-            Fault::HidesTheBacklog => Ok(0),
+            Fault::HidesTheBacklog => Ok(0.into()),
             _ => self.source.remaining().await,
         }
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        self.source.claim(application).await
     }
 
     async fn close(self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use backup_tracker::wire::encode;
-use backup_tracker::{BackupState, BackupTransition, Position, WireFormat};
+use backup_tracker::{BackupState, BackupTransition, Position, Remaining, WireFormat};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -67,10 +67,10 @@ impl EventSource for Scripted {
         false
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         let mut script = self.0.lock().unwrap();
         script.asked.push("remaining");
-        script.remaining.pop_front().unwrap()
+        script.remaining.pop_front().unwrap().map(Remaining::from)
     }
 }
 

@@ -1,4 +1,4 @@
-use backup_tracker::{BoxSource, Error, ErrorKind, EventSource, Record, Result};
+use backup_tracker::{BoxSource, Error, ErrorKind, EventSource, Record, Remaining, Result};
 
 use super::*;
 
@@ -20,7 +20,7 @@ impl EventSource for Silent {
         true
     }
 
-    async fn remaining(&mut self) -> Result<u64> {
+    async fn remaining(&mut self) -> Result<Remaining> {
         if self.denied {
             return Err(Error::new(ErrorKind::Denied, "look", "ask for permission"));
         }
