@@ -7,7 +7,8 @@ use std::pin::Pin;
 
 use crate::error::{BoxError, Result};
 use crate::event::{Event, Record};
-use crate::listener::{Change, Listener};
+use crate::listener::{Change, Listener, Notice};
+use crate::protocol::calls::Call;
 use crate::sink::Sink;
 use crate::source::{EventSource, Remaining};
 use crate::wire::{Others, WireFormat};
@@ -150,13 +151,41 @@ impl fmt::Debug for BoxSource {
     }
 }
 
+/// Opens a sink or a source, as often as it takes.
+pub(crate) struct Opener<S>(Box<dyn FnMut() -> BoxFuture<'static, Result<S>> + Send>);
+
+impl<S> Opener<S> {
+    pub(crate) fn new<F, R>(mut open: F) -> Self
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(open())))
+    }
+
+    pub(crate) async fn open(&mut self) -> Result<S> {
+        (self.0)().await
+    }
+}
+
+impl<S> fmt::Debug for Opener<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").finish_non_exhaustive()
+    }
+}
+
 trait DynListener<T>: Send + Sync {
     fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
+    fn on_notice<'a>(&'a self, notice: &'a Notice, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
 }
 
 impl<T: Sync, L: Listener<T>> DynListener<T> for L {
     fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(Listener::on_change(self, change, tracker))
+    }
+
+    fn on_notice<'a>(&'a self, notice: &'a Notice, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(Listener::on_notice(self, notice, tracker))
     }
 }
 
@@ -171,12 +200,11 @@ impl<T: Sync> BoxListener<T> {
         Self { listener: Box::new(listener), name: std::any::type_name::<L>() }
     }
 
-    pub(crate) fn on_change<'a>(
-        &'a self,
-        change: &'a Change,
-        tracker: &'a T,
-    ) -> BoxFuture<'a, Result<(), BoxError>> {
-        self.listener.on_change(change, tracker)
+    pub(crate) fn call<'a>(&'a self, call: &'a Call, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
+        match call {
+            Call::Change(change) => self.listener.on_change(change, tracker),
+            Call::Notice(notice) => self.listener.on_notice(notice, tracker),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     IllegalTransition,
     /// The tracker, sink or source was closed before.
     Closed,
+    /// A listener did not return in time.
+    Listener,
     /// A fault of this library or of the client library.
     Internal,
 }
@@ -59,6 +61,7 @@ impl ErrorKind {
             Self::Corrupt => "corrupt",
             Self::IllegalTransition => "illegal transition",
             Self::Closed => "closed",
+            Self::Listener => "listener",
             Self::Internal => "internal error",
         }
     }

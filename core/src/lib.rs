@@ -108,7 +108,7 @@ pub use error::{BoxError, Delivery, Error, ErrorKind, Result};
 pub use event::{Event, Header, Position, Record};
 pub use gate::{OwnedPermit, Permit, WorkGate};
 pub use health::Health;
-pub use listener::{Change, Listener};
+pub use listener::{Change, Listener, Notice};
 pub use protocol::applier::{Applied, Applier, Skip};
 pub use protocol::backlog::Backlog;
 pub use protocol::secondary::CommitOrder;

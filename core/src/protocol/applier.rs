@@ -148,6 +148,8 @@ impl Applier {
             self.state = BackupState::Starting;
         }
         self.lost = true;
+        // What is read again is to be applied again.
+        self.remembered = Remembered::default();
     }
 
     #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub(crate) mod applier;
 pub(crate) mod backlog;
+pub(crate) mod calls;
 pub(crate) mod place;
 pub(crate) mod primary;
 pub(crate) mod secondary;

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
+use crate::protocol::calls::Call;
 use crate::protocol::primary::{Command, Effect, Input, Primary};
 use crate::retry::{RetryPolicy, Waits};
 use crate::sink::Sink;
@@ -90,7 +91,10 @@ impl<S: Sink> Announcer<S> {
                 Request::Close(reply) => drop(reply.send(Ok(()))),
             }
         }
-        self.dispatcher.finish().await;
+        let finished = self.dispatcher.finish(&self.board).await;
+        if let Err(error) = finished {
+            warn!(%error, "the primary is closed all the same");
+        }
         if let Err(error) = self.sink.close().await {
             warn!(%error, "closing the sink failed");
         }
@@ -106,7 +110,7 @@ impl<S: Sink> Announcer<S> {
         }
         let Some(owed) = self.machine.owes() else { return Ok(()) };
         error!(%owed, "the primary ends and still owes an announcement; secondaries may stay paused");
-        let error = self.board.status().health.error().cloned();
+        let error = self.board.status().health().error().cloned();
         Err(error.unwrap_or_else(|| Error::closed("announce what is owed")))
     }
 
@@ -179,6 +183,6 @@ impl<S: Sink> Announcer<S> {
         let state = transition.to;
         self.board.stepped(&transition, false);
         self.board.publish(state, Some(transition.clone()), true, !state.is_operation());
-        self.dispatcher.notify(Change { transition, replay: false, missed: false })
+        self.dispatcher.call(Call::Change(Change::step(transition)))
     }
 }

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
-use crate::health::Health;
+use crate::health::{Activity, Complaints, Health};
 use crate::metrics::{BoardMetrics, Series, Waiters};
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
@@ -14,8 +17,12 @@ use crate::transition::BackupTransition;
 #[derive(Debug)]
 pub(super) struct Board {
     state: AtomicU8,
-    states: watch::Sender<BackupState>,
+    /// None when the tracker has ended, so that nobody waits for another state.
+    states: Mutex<Option<watch::Sender<BackupState>>>,
+    watching: watch::Receiver<BackupState>,
     status: watch::Sender<Status>,
+    /// The listener that is being called.
+    busy_listener: Mutex<Option<&'static str>>,
     gate: WorkGate,
     metrics: BoardMetrics,
 }
@@ -24,8 +31,18 @@ pub(super) struct Board {
 pub(super) struct Status {
     pub(super) last: Option<BackupTransition>,
     pub(super) synced: bool,
-    pub(super) health: Health,
+    complaints: Complaints,
     pub(super) ended: Option<Result<()>>,
+}
+
+impl Status {
+    pub(super) fn health(&self) -> Health {
+        match &self.ended {
+            None => self.complaints.health(),
+            Some(Ok(())) => Health::Closed,
+            Some(Err(error)) => Health::Failed { error: error.clone() },
+        }
+    }
 }
 
 impl Board {
@@ -34,10 +51,14 @@ impl Board {
         gate.turn(gate_open);
         let metrics = BoardMetrics::new(series);
         metrics.in_state(state);
+        let (states, watching) = watch::channel(state);
+        let complaints = Complaints::default();
         Self {
             state: AtomicU8::new(state as u8),
-            states: watch::Sender::new(state),
-            status: watch::Sender::new(Status { last: None, synced, health: Health::Healthy, ended: None }),
+            states: Mutex::new(Some(states)),
+            watching,
+            status: watch::Sender::new(Status { last: None, synced, complaints, ended: None }),
+            busy_listener: Mutex::new(None),
             gate,
             metrics,
         }
@@ -49,7 +70,10 @@ impl Board {
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<BackupState> {
-        self.states.subscribe()
+        let mut watching = self.watching.clone();
+        // Only what comes from now on is a change.
+        watching.mark_unchanged();
+        watching
     }
 
     pub(super) fn gate(&self) -> &WorkGate {
@@ -90,7 +114,9 @@ impl Board {
             status.synced = synced;
         });
         self.metrics.in_state(state);
-        self.states.send_replace(state);
+        if let Some(states) = &*self.states.lock().unwrap_or_else(PoisonError::into_inner) {
+            states.send_replace(state);
+        }
     }
 
     /// For the metrics only; the step shows by [`publish`](Self::publish).
@@ -98,17 +124,43 @@ impl Board {
         self.metrics.stepped(transition, missed);
     }
 
+    /// Reading, or announcing, has failed.
     pub(super) fn troubled(&self, error: Error) {
-        self.metrics.in_trouble();
-        self.status.send_modify(|status| status.health = status.health.troubled(error));
+        self.fails(Activity::Contact, error);
     }
 
+    /// Reading, or announcing, works.
     pub(super) fn healthy(&self) {
-        if self.status.borrow().health.is_healthy() {
-            return;
-        }
-        self.metrics.recovered();
-        self.status.send_modify(|status| status.health = Health::Healthy);
+        self.works(Activity::Contact);
+    }
+
+    pub(super) fn fails(&self, activity: Activity, error: Error) {
+        self.metrics.in_trouble();
+        self.status.send_modify(|status| status.complaints.add(activity, error));
+    }
+
+    pub(super) fn works(&self, activity: Activity) {
+        let recovered = |status: &mut Status| {
+            let was_in_trouble = status.complaints.remove(activity);
+            if was_in_trouble && !status.complaints.in_trouble() {
+                self.metrics.recovered();
+            }
+            was_in_trouble
+        };
+        self.status.send_if_modified(recovered);
+    }
+
+    pub(super) fn listener_is_busy(&self, name: Option<&'static str>) {
+        *self.busy_listener.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    pub(super) fn busy_listener(&self) -> Option<&'static str> {
+        *self.busy_listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A listener was called then and has not returned for long; `None`: it has.
+    pub(super) fn slow_listener(&self, slow: Option<(&'static str, SystemTime)>) {
+        self.status.send_modify(|status| status.complaints.slow_listener = slow);
     }
 
     /// The first end is the one that counts. Called by one task only.
@@ -117,12 +169,18 @@ impl Board {
             return;
         }
         self.metrics.ended(&result);
-        self.status.send_modify(|status| {
-            status.health = match &result {
-                Ok(()) => Health::Closed,
-                Err(error) => Health::Failed { error: error.clone() },
-            };
-            status.ended = Some(result);
-        });
+        self.status.send_modify(|status| status.ended = Some(result));
+        drop(self.states.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Ends the board however the task ends whose board it is: also when it is aborted, and when its runtime ends before it has
+/// begun.
+pub(super) struct EndOfBoard(pub(super) Arc<Board>);
+
+impl Drop for EndOfBoard {
+    fn drop(&mut self) {
+        self.0.gate().shut();
+        self.0.end(Err(Error::closed("follow")));
     }
 }

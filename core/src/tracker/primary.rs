@@ -11,16 +11,15 @@ use uuid::Uuid;
 
 use super::announce::{Announcer, Answer, Request};
 use super::board::Board;
-use super::dispatch::{Dispatcher, wait_unless_inside};
+use super::dispatch::{self, Dispatcher, Listeners, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
-use crate::metrics::{AnnouncerMetrics, Role, Series, Tally};
+use crate::metrics::{AnnouncerMetrics, ListenerMetrics, Role, Series};
 use crate::protocol::primary::{Action, Command, Primary};
 use crate::retry::RetryPolicy;
 use crate::sink::Sink;
@@ -47,7 +46,7 @@ pub struct PrimaryBackupTracker {
     board: Arc<Board>,
     requests: Requests,
     traceparent: Option<Arc<Traceparent>>,
-    listener_failures: Arc<Tally>,
+    listener_metrics: Arc<ListenerMetrics>,
 }
 
 type Traceparent = dyn Fn() -> Option<String> + Send + Sync;
@@ -71,7 +70,7 @@ impl PrimaryBackupTracker {
             wire_format: None,
             headers: Vec::new(),
             retry: RetryPolicy::new(),
-            listeners: Vec::new(),
+            listeners: Listeners::new(),
             traceparent: None,
         }
     }
@@ -145,7 +144,7 @@ impl PrimaryBackupTracker {
     /// How the announcing fares: troubled from a failed attempt until the next one that succeeds.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.board.status().health
+        self.board.status().health()
     }
 
     /// The gate for the primary's own work: shut while BackingUp or Restoring.
@@ -157,7 +156,7 @@ impl PrimaryBackupTracker {
     /// How many times a listener failed or panicked (T8).
     #[must_use]
     pub fn listener_failures(&self) -> u64 {
-        self.listener_failures.read()
+        self.listener_metrics.failures.read()
     }
 
     fn send_request(&self, request: Request) -> Result<()> {
@@ -243,7 +242,7 @@ pub struct PrimaryBuilder<S> {
     wire_format: Option<WireFormat>,
     headers: Vec<Header>,
     retry: RetryPolicy,
-    listeners: Vec<BoxListener<PrimaryBackupTracker>>,
+    listeners: Listeners<PrimaryBackupTracker>,
     traceparent: Option<Arc<Traceparent>>,
 }
 
@@ -306,10 +305,10 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             board: Arc::new(Board::new(self.state, true, !self.state.is_operation(), &series)),
             requests: Requests::Strong(strong.clone()),
             traceparent: self.traceparent,
-            listener_failures: Arc::new(Tally::new(series.listener_failures())),
+            listener_metrics: dispatch::metrics(&self.listeners, &series),
         };
         let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
-        let failures = tracker.listener_failures.clone();
+        let (board, listener_metrics) = (tracker.board.clone(), tracker.listener_metrics.clone());
         let announcer = Announcer {
             machine: Primary::new(application, self.state),
             wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
@@ -317,7 +316,12 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             sink: self.sink,
             retry: self.retry,
             board: tracker.board.clone(),
-            dispatcher: Dispatcher::spawn(self.listeners, move || Some(weak.clone()), failures),
+            dispatcher: Dispatcher::spawn(
+                self.listeners,
+                move || Some(weak.clone()),
+                board,
+                listener_metrics,
+            ),
             metrics: AnnouncerMetrics::new(&series),
         };
         runtime.spawn(announcer.run(requests).in_current_span());

@@ -1,0 +1,144 @@
+//! The life of a secondary's background task: opening, following, and an end of which everybody hears.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, error, warn};
+
+use super::board::EndOfBoard;
+use super::dispatch::{CLOSE_GRACE, panic_message};
+use super::follow::{Follower, Surroundings};
+use super::patience::Patience;
+use crate::erased::Opener;
+use crate::error::{Error, ErrorKind, Result};
+use crate::health::Activity;
+use crate::listener::Notice;
+use crate::protocol::calls::Call;
+use crate::protocol::secondary::{Secondary, Settings};
+use crate::source::EventSource;
+
+/// A source, or the way to one.
+pub(super) enum Supply<S> {
+    Open(S),
+    Opener(Opener<S>),
+}
+
+pub(super) struct Following<S> {
+    pub(super) supply: Supply<S>,
+    pub(super) application: Arc<str>,
+    pub(super) settings: Settings,
+}
+
+/// How far a following has come.
+enum Progress<S> {
+    Opening(Surroundings),
+    Follows(Follower<S>),
+    /// Only between the two.
+    Between,
+}
+
+impl<S: EventSource> Following<S> {
+    /// Follows until it is told to close, or until a permanent error or a panic ends it. `end` was made before this began, so
+    /// that the board ends however this ends.
+    pub(super) async fn run(self, around: Surroundings, mut close: watch::Receiver<bool>, end: EndOfBoard) {
+        let board = around.board.clone();
+        let mut progress = Progress::Opening(around);
+        let following = AssertUnwindSafe(self.follow(&mut progress)).catch_unwind();
+        let result = tokio::select! {
+            biased;
+            closed = close.wait_for(|close| *close) => match closed {
+                Ok(_) => Ok(()),
+                Err(_no_handle_is_left) => return,
+            },
+            result = following => result.unwrap_or_else(|panic| {
+                let message = format!("the following panicked: {}", panic_message(panic));
+                Err(Error::new(ErrorKind::Internal, "follow", message))
+            }),
+        };
+        board.gate().shut();
+        match &result {
+            Ok(()) => debug!("closing"),
+            Err(error) => error!(%error, "following ended; the gate is shut for good"),
+        }
+        if result.is_err() {
+            // Before the source and the listeners: they may wait for anything.
+            board.end(result.clone());
+        }
+        let last = match &result {
+            Ok(()) => Notice::Closed,
+            Err(error) => Notice::Failed { error: error.clone() },
+        };
+        let finished = finish(progress, last).await;
+        board.end(result.and(finished));
+        drop(end);
+    }
+
+    async fn follow(self, progress: &mut Progress<S>) -> Result<()> {
+        let Self { supply, application, settings } = self;
+        let Progress::Opening(around) = &*progress else { return Ok(()) };
+        let source = match supply {
+            Supply::Open(source) => source,
+            Supply::Opener(opener) => open(opener, around).await?,
+        };
+        let machine = Secondary::new(application, settings, source.resumed());
+        let view = machine.view();
+        around.board.publish(view.state, view.last, view.synced, view.gate_open);
+        if let Progress::Opening(around) = std::mem::replace(progress, Progress::Between) {
+            *progress = Progress::Follows(Follower::new(source, machine, around));
+        }
+        match progress {
+            Progress::Follows(follower) => follower.follow().await,
+            Progress::Opening(_) | Progress::Between => Ok(()),
+        }
+    }
+}
+
+/// Opens a source, through errors that pass.
+async fn open<S>(mut opener: Opener<S>, around: &Surroundings) -> Result<S> {
+    let mut patience = Patience::new(around.retry);
+    loop {
+        match opener.open().await {
+            Ok(source) => {
+                around.board.works(Activity::Contact);
+                return Ok(source);
+            }
+            Err(error) if error.is_transient() => {
+                let wait = patience.fail();
+                around.trouble(Activity::Contact, error, wait);
+                sleep(wait).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Closes the source, and lets the listeners finish, each for a limited time.
+async fn finish<S: EventSource>(progress: Progress<S>, last: Notice) -> Result<()> {
+    let around = match progress {
+        Progress::Follows(follower) => {
+            let (source, calls, around) = follower.end();
+            around.backlog.set(0);
+            around.calls.set(0);
+            match timeout(CLOSE_GRACE, AssertUnwindSafe(source.close()).catch_unwind()).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => warn!(%error, "closing the source failed"),
+                Ok(Err(panic)) => error!(panic = panic_message(panic), "closing the source panicked"),
+                Err(_elapsed) => {
+                    warn!(limit = ?CLOSE_GRACE, "closing the source took too long and was given up")
+                }
+            }
+            for call in calls {
+                drop(around.dispatcher.call(call));
+            }
+            around
+        }
+        Progress::Opening(around) => around,
+        Progress::Between => return Ok(()),
+    };
+    drop(around.dispatcher.call(Call::Notice(last)));
+    let Surroundings { dispatcher, board, .. } = around;
+    dispatcher.finish(&board).await
+}
