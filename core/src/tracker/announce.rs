@@ -90,6 +90,7 @@ impl<S: Sink> Announcer<S> {
                 Request::Close(reply) => drop(reply.send(Ok(()))),
             }
         }
+        self.board.end_gate(&Ok(()));
         self.dispatcher.finish().await;
         if let Err(error) = self.sink.close().await {
             warn!(%error, "closing the sink failed");

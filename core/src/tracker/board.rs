@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
-use crate::error::{Error, Result};
-use crate::gate::WorkGate;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gate::{GateKeeper, WorkGate};
 use crate::health::Health;
 use crate::metrics::{BoardMetrics, Series, Waiters};
 use crate::state::BackupState;
@@ -16,7 +16,7 @@ pub(super) struct Board {
     state: AtomicU8,
     states: watch::Sender<BackupState>,
     status: watch::Sender<Status>,
-    gate: WorkGate,
+    gate: GateKeeper,
     metrics: BoardMetrics,
 }
 
@@ -30,8 +30,10 @@ pub(super) struct Status {
 
 impl Board {
     pub(super) fn new(state: BackupState, synced: bool, gate_open: bool, series: &Series) -> Self {
-        let gate = WorkGate::with_waiters(Waiters::new(series));
-        gate.turn(gate_open);
+        let gate = GateKeeper::with_waiters(Waiters::new(series));
+        if !gate_open {
+            gate.shut();
+        }
         let metrics = BoardMetrics::new(series);
         metrics.in_state(state);
         Self {
@@ -52,8 +54,8 @@ impl Board {
         self.states.subscribe()
     }
 
-    pub(super) fn gate(&self) -> &WorkGate {
-        &self.gate
+    pub(super) fn gate(&self) -> WorkGate {
+        self.gate.gate()
     }
 
     pub(super) fn status(&self) -> Status {
@@ -111,11 +113,19 @@ impl Board {
         self.status.send_modify(|status| status.health = Health::Healthy);
     }
 
+    /// Shuts the gate for good. [`end`](Self::end) does it, too; a driver that waits for listeners before it ends calls this
+    /// first, so that no listener waits for the gate meanwhile. The first end is the one that counts.
+    pub(super) fn end_gate(&self, result: &Result<()>) {
+        let closed = || Error::new(ErrorKind::Closed, "track the state", "the tracker was closed");
+        self.gate.end(result.as_ref().err().cloned().unwrap_or_else(closed));
+    }
+
     /// The first end is the one that counts. Called by one task only.
     pub(super) fn end(&self, result: Result<()>) {
         if self.status.borrow().ended.is_some() {
             return;
         }
+        self.end_gate(&result);
         self.metrics.ended(&result);
         self.status.send_modify(|status| {
             status.health = match &result {

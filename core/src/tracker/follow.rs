@@ -45,7 +45,6 @@ struct EndOfBoard(Arc<Board>);
 
 impl Drop for EndOfBoard {
     fn drop(&mut self) {
-        self.0.gate().shut();
         self.0.end(Err(Error::closed("follow")));
     }
 }
@@ -98,7 +97,7 @@ impl<S: EventSource> Follower<S> {
             },
             result = self.follow() => result,
         };
-        self.board.gate().shut();
+        self.board.end_gate(&result);
         self.backlog.set(0);
         match &result {
             Ok(()) => debug!("closing"),
