@@ -22,18 +22,18 @@
 //!     .build()?;
 //! let gate = secondary.gate();
 //! let worker = tokio::spawn(async move {
-//!     for _piece_of_work in 0..100 {
-//!         let _permit = gate.enter().await;
-//!         tokio::task::yield_now().await;
+//!     // An error once the secondary has ended.
+//!     while let Ok(_permit) = gate.enter().await {
+//!         tokio::task::yield_now().await; // a piece of work
 //!     }
 //! });
 //!
 //! let primary = PrimaryBackupTracker::builder("shop", log.sink()).build()?;
 //! primary.startup_complete().await?;
 //! primary.backup(async { std::fs::read_dir(".").map(drop) }).await?;
-//! # worker.await?;
 //! # primary.close().await?;
 //! # secondary.close().await?;
+//! # worker.await?;
 //! # Ok(()) }
 //! ```
 //!
@@ -43,7 +43,7 @@
 //! |---|---|
 //! | announce | [`PrimaryBackupTracker`], above all its [`backup`](PrimaryBackupTracker::backup) |
 //! | follow | [`SecondaryBackupTracker`] |
-//! | hold work back while an operation runs | [`WorkGate`] |
+//! | hold work back while an operation runs | [`WorkGate`]; in a test [`GateKeeper`] |
 //! | be called | [`Listener`], [`Change`] |
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
 //! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), [`transport`], `backup-tracker-conformance` |
@@ -106,7 +106,7 @@ pub mod wire;
 pub use erased::{BoxSink, BoxSource};
 pub use error::{BoxError, Delivery, Error, ErrorKind, Result};
 pub use event::{Event, Header, Position, Record};
-pub use gate::{OwnedPermit, Permit, WorkGate};
+pub use gate::{GateKeeper, GateState, OwnedPermit, Permit, WorkGate};
 pub use health::Health;
 pub use listener::{Change, Listener, Notice};
 pub use protocol::applier::{Applied, Applier, Skip};

@@ -91,8 +91,8 @@ impl<S: Sink> Announcer<S> {
                 Request::Close(reply) => drop(reply.send(Ok(()))),
             }
         }
-        let finished = self.dispatcher.finish(&self.board).await;
-        if let Err(error) = finished {
+        self.board.end_gate(&Ok(()));
+        if let Err(error) = self.dispatcher.finish(&self.board).await {
             warn!(%error, "the primary is closed all the same");
         }
         if let Err(error) = self.sink.close().await {

@@ -1,14 +1,13 @@
 //! What a tracker shows: written by its driver, read by everybody without waiting.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-
-use tokio::sync::watch;
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::error::{Error, Result};
-use crate::gate::WorkGate;
+use tokio::sync::watch;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gate::{GateKeeper, WorkGate};
 use crate::health::{Activity, Complaints, Health};
 use crate::metrics::{BoardMetrics, Series, Waiters};
 use crate::state::BackupState;
@@ -23,7 +22,7 @@ pub(super) struct Board {
     status: watch::Sender<Status>,
     /// The listener that is being called.
     busy_listener: Mutex<Option<&'static str>>,
-    gate: WorkGate,
+    gate: GateKeeper,
     metrics: BoardMetrics,
 }
 
@@ -47,8 +46,10 @@ impl Status {
 
 impl Board {
     pub(super) fn new(state: BackupState, synced: bool, gate_open: bool, series: &Series) -> Self {
-        let gate = WorkGate::with_waiters(Waiters::new(series));
-        gate.turn(gate_open);
+        let gate = GateKeeper::with_waiters(Waiters::new(series));
+        if !gate_open {
+            gate.shut();
+        }
         let metrics = BoardMetrics::new(series);
         metrics.in_state(state);
         let (states, watching) = watch::channel(state);
@@ -76,8 +77,8 @@ impl Board {
         watching
     }
 
-    pub(super) fn gate(&self) -> &WorkGate {
-        &self.gate
+    pub(super) fn gate(&self) -> WorkGate {
+        self.gate.gate()
     }
 
     pub(super) fn status(&self) -> Status {
@@ -163,11 +164,19 @@ impl Board {
         self.status.send_modify(|status| status.complaints.slow_listener = slow);
     }
 
+    /// Shuts the gate for good. [`end`](Self::end) does it, too; a driver that waits for listeners before it ends calls this
+    /// first, so that no listener waits for the gate meanwhile. The first end is the one that counts.
+    pub(super) fn end_gate(&self, result: &Result<()>) {
+        let closed = || Error::new(ErrorKind::Closed, "track the state", "the tracker was closed");
+        self.gate.end(result.as_ref().err().cloned().unwrap_or_else(closed));
+    }
+
     /// The first end is the one that counts. Called by one task only.
     pub(super) fn end(&self, result: Result<()>) {
         if self.status.borrow().ended.is_some() {
             return;
         }
+        self.end_gate(&result);
         self.metrics.ended(&result);
         self.status.send_modify(|status| status.ended = Some(result));
         drop(self.states.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -180,7 +189,6 @@ pub(super) struct EndOfBoard(pub(super) Arc<Board>);
 
 impl Drop for EndOfBoard {
     fn drop(&mut self) {
-        self.0.gate().shut();
         self.0.end(Err(Error::closed("follow")));
     }
 }

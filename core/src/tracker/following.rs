@@ -58,7 +58,7 @@ impl<S: EventSource> Following<S> {
                 Err(Error::new(ErrorKind::Internal, "follow", message))
             }),
         };
-        board.gate().shut();
+        board.end_gate(&result);
         match &result {
             Ok(()) => debug!("closing"),
             Err(error) => error!(%error, "following ended; the gate is shut for good"),

@@ -147,10 +147,11 @@ impl PrimaryBackupTracker {
         self.board.status().health()
     }
 
-    /// The gate for the primary's own work: shut while BackingUp or Restoring.
+    /// The gate for the primary's own work: shut while BackingUp or Restoring, and for good after the tracker has ended, also
+    /// because its last handle was dropped.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.board.gate().clone()
+        self.board.gate()
     }
 
     /// How many times a listener failed or panicked (T8).

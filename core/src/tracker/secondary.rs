@@ -230,11 +230,11 @@ impl SecondaryBackupTracker {
         self.inner.board.wait_for(|status| status.ended.is_some()).await.ended.unwrap_or(Ok(()))
     }
 
-    /// The gate for work: shut until synced, while BackingUp or Restoring (and, if so built, while Starting), and after the
-    /// following has ended.
+    /// The gate for work: shut until synced, while BackingUp or Restoring (and, if so built, while Starting), and for good
+    /// after the following has ended. Then who waits to enter gets what ended it as an error.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.inner.board.gate().clone()
+        self.inner.board.gate()
     }
 
     /// What was counted so far.

@@ -74,10 +74,11 @@ impl SimpleBackupTracker {
         self.0.board.status().last
     }
 
-    /// The gate: shut while BackingUp or Restoring.
+    /// The gate: shut while BackingUp or Restoring, and for good after [`close`](BackupTracker::close) or when the last handle
+    /// is dropped.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.0.board.gate().clone()
+        self.0.board.gate()
     }
 
     /// How many times a listener failed or panicked (T8).

@@ -28,7 +28,7 @@ pub(crate) struct Held {
 
 impl EventSource for Held {
     async fn next(&mut self) -> Result<Option<Record>> {
-        self.gate.opened().await;
+        self.gate.opened().await?;
         let mut next = self.inner.next().await?;
         if let Some(record) = &mut next
             && let Position::Offset(offset) = record.position

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backup_tracker::{
-    BackupState, BackupTracker, Delivery, Health, PrimaryBackupTracker, RetryPolicy, SecondaryBackupTracker,
-    SimpleBackupTracker, WorkGate,
+    BackupState, BackupTracker, Delivery, GateKeeper, Health, PrimaryBackupTracker, RetryPolicy,
+    SecondaryBackupTracker, SimpleBackupTracker,
 };
 use backup_tracker_memory::MemoryLog;
 
@@ -25,7 +25,7 @@ use crate::table::rows;
 async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other() {
     let emitted = Arc::new(Emitted::default());
     let log = MemoryLog::new("backups").unwrap();
-    let held = WorkGate::new();
+    let held = GateKeeper::new();
     let commit_failures = Arc::new(AtomicUsize::new(0));
     let partition = Arc::new(AtomicU32::new(0));
 
@@ -50,7 +50,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     append(&log, "shop", 3, 1, BackingUp, Restoring);
     let source = Held {
         inner: log.source("search").unwrap(),
-        gate: held.clone(),
+        gate: held.gate(),
         partition: partition.clone(),
         commit_failures: commit_failures.clone(),
     };

@@ -17,7 +17,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use backup_tracker::{BackupTracker, ErrorKind, PrimaryBackupTracker, WorkError};
+use backup_tracker::{BackupTracker, Error, ErrorKind, PrimaryBackupTracker, WorkError};
 use backup_tracker_cli::options::{BackupTrackerOptions, KafkaOptions};
 use clap::Parser;
 use services_example::{serve, start_logging};
@@ -67,11 +67,12 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn take(State(orders): State<Arc<Orders>>, order: String) -> StatusCode {
+async fn take(State(orders): State<Arc<Orders>>, order: String) -> Result<StatusCode, (StatusCode, String)> {
     // The primary has a gate of its own: no order comes in between the lines of a backup.
-    let _permit = orders.primary.gate().enter_owned().await;
+    let unavailable = |error: Error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"));
+    let _permit = orders.primary.gate().enter_owned().await.map_err(unavailable)?;
     orders.taken.lock().await.push(order);
-    StatusCode::CREATED
+    Ok(StatusCode::CREATED)
 }
 
 async fn all(State(orders): State<Arc<Orders>>) -> Json<Vec<String>> {
