@@ -69,8 +69,11 @@ pub(crate) enum Input {
         count: u64,
         now: Duration,
     },
-    /// The source says that records were lost under its position (S12).
-    Lost(Error),
+    /// The source says that records were lost under its position (S12). Nothing is asked of it before `again_at`.
+    Lost {
+        error: Error,
+        again_at: Duration,
+    },
     /// What [`Effect::CountRemaining`] asked for.
     Remaining(Remaining),
     /// It was not answered. To be asked again from then on.
@@ -289,7 +292,7 @@ impl Secondary {
             Input::Begin => self.begin(&mut effects),
             Input::Record { position, decoded, now } => self.record(position, decoded, now, &mut effects),
             Input::Others { position, count, now } => self.others(position, count, now),
-            Input::Lost(error) => self.log_lost(error, &mut effects),
+            Input::Lost { error, again_at } => self.log_lost(error, again_at, &mut effects),
             Input::Remaining(remaining) => self.backlog.count(remaining),
             Input::NotCounted { retry_at } => self.count_again_at = retry_at,
             Input::Committed { now } => self.committed(now, &mut effects),
@@ -389,21 +392,21 @@ impl Secondary {
         }
     }
 
-    fn log_lost(&mut self, error: Error, effects: &mut Vec<Effect>) {
+    fn log_lost(&mut self, error: Error, again_at: Duration, effects: &mut Vec<Effect>) {
         self.applier.lose();
         self.place.lose();
         self.backlog.lose();
         self.lost = true;
         // Nothing that was read is in the log any more, so nothing is left that could be read again.
         self.calls.committed();
-        self.position = Commits { last: self.position.last, ..Commits::default() };
+        self.position = Commits { last: self.position.last, retry_at: again_at, ..Commits::default() };
+        self.count_again_at = again_at;
         if let Some(Held { change, .. }) = self.held.take() {
             self.calls.push(change, true);
         }
         self.state = self.applier.state();
         self.publish(effects);
         self.calls.push_notice(Notice::Lost { error });
-        effects.push(Effect::CountRemaining);
     }
 
     fn committed(&mut self, now: Duration, effects: &mut Vec<Effect>) {

@@ -188,11 +188,10 @@ impl<S: EventSource> Follower<S> {
 
     fn reading_failed(&mut self, error: Error) -> Result<Input> {
         if error.kind() == ErrorKind::Lost {
-            if self.lost_before {
-                self.reading.fail(Instant::now());
-            }
-            self.lost_before = true;
-            return Ok(self.lost(error));
+            // No trouble, but no hot loop either.
+            let again = std::mem::replace(&mut self.lost_before, true);
+            let wait = if again { self.reading.fail(Instant::now()) } else { Duration::ZERO };
+            return Ok(self.lost(error, wait));
         }
         if !error.is_transient() {
             return Err(error);
@@ -202,10 +201,10 @@ impl<S: EventSource> Follower<S> {
         Ok(Input::OutOfContact { now: self.now() })
     }
 
-    fn lost(&self, error: Error) -> Input {
+    fn lost(&self, error: Error, wait: Duration) -> Input {
         warn!(%error, "records were lost; following from the earliest that there are");
         self.around.counters.losses.add_one();
-        Input::Lost(error)
+        Input::Lost { error, again_at: self.now().saturating_add(wait) }
     }
 
     async fn in_contact(&mut self) -> Result<()> {
@@ -313,7 +312,7 @@ impl<S: EventSource> Follower<S> {
             Ok(then)
         } else if error.kind() == ErrorKind::Lost {
             // A source says so by `next`; one that does it here is followed all the same.
-            Ok(self.lost(error))
+            Ok(self.lost(error, wait))
         } else {
             Err(error)
         }

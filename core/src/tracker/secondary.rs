@@ -118,6 +118,9 @@ impl SecondaryBackupTracker {
     /// How often the position is committed again while Ready and quiet, unless set: every 5 min.
     pub const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(300);
 
+    /// The longest wait between attempts to read, unless set: 1 s, and a random part of up to as much. When a broker is back, a
+    /// backup that began meanwhile is seen within 2 s.
+    pub const DEFAULT_LONGEST_WAIT: Duration = Duration::from_secs(1);
     /// A listener that has not returned after so long shows in health and metrics, unless set: 30 s.
     pub const DEFAULT_LISTENER_SLOW_AFTER: Duration = dispatch::DEFAULT_SLOW_AFTER;
     /// For how long [`close`](Self::close) waits for listeners: 10 s.
@@ -292,7 +295,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             application,
             supply,
             listeners: Listeners::new(),
-            retry: RetryPolicy::new().for_ever(),
+            retry: RetryPolicy::new().longest(SecondaryBackupTracker::DEFAULT_LONGEST_WAIT).for_ever(),
             settings: Settings {
                 order: CommitOrder::CommitFirst,
                 shut_while_starting: false,
@@ -344,7 +347,9 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         self
     }
 
-    /// How the waits between attempts grow. It never gives up, whatever the policy says (T9).
+    /// How the waits between attempts grow: as [`RetryPolicy::new`], to
+    /// [`DEFAULT_LONGEST_WAIT`](SecondaryBackupTracker::DEFAULT_LONGEST_WAIT), unless set. It never gives up, whatever the policy
+    /// says (T9).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy.for_ever();
         self

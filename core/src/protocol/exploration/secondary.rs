@@ -442,7 +442,8 @@ fn lose(old: &[Entry], new: &[Entry], lost_after: usize, order: CommitOrder) {
         say(&mut machine, read(old, index));
     }
     let before = oracle(old, lost_after);
-    say(&mut machine, Input::Lost(Error::new(ErrorKind::Lost, "read", "on purpose")));
+    let error = Error::new(ErrorKind::Lost, "read", "on purpose");
+    say(&mut machine, Input::Lost { error, again_at: Duration::ZERO });
     say(&mut machine, Input::Remaining(counts(new)));
     let mut known = false;
     for index in 0..=new.len() {

@@ -75,7 +75,8 @@ impl Session {
     }
 
     fn lose(&mut self) -> Vec<String> {
-        self.say(Input::Lost(Error::new(ErrorKind::Lost, "read", "on purpose")))
+        let error = Error::new(ErrorKind::Lost, "read", "on purpose");
+        self.say(Input::Lost { error, again_at: self.now })
     }
 
     fn decoded(&mut self, decoded: Result<Decoded, DecodeError>) -> Vec<String> {

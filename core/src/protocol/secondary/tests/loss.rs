@@ -7,7 +7,8 @@ fn s12_after_a_loss_nothing_is_certain_and_an_operation_goes_on() {
     for (before, after) in [(Ready, Starting), (BackingUp, BackingUp)] {
         let mut session = Session::new(settings(), true, 0);
         session.step("app", Ready, before);
-        assert_eq!(session.lose(), [format!("publish {after}, not synced"), "count".into(), "lost".into()]);
+        assert_eq!(session.lose(), [format!("publish {after}, not synced"), "lost".into()]);
+        assert_eq!(session.tick(RECOUNT_AFTER), ["count"]);
         assert!(session.say(Input::Remaining(1.into())).is_empty());
         assert_eq!(
             session.step("app", Ready, Ready),
@@ -56,6 +57,16 @@ fn s12_nothing_is_committed_between_a_loss_and_the_next_ready() {
 }
 
 #[test]
+fn s12_a_source_that_loses_again_and_again_is_asked_when_it_is_time() {
+    let mut session = Session::new(settings(), true, 0);
+    let error = Error::new(ErrorKind::Lost, "count", "on purpose");
+    session.say(Input::Lost { error, again_at: 3 * SECOND });
+    assert_eq!(session.machine.deadline(), Some(3 * SECOND));
+    assert!(session.tick(SECOND).is_empty());
+    assert_eq!(session.tick(2 * SECOND), ["count"]);
+}
+
+#[test]
 fn s12_a_ready_whose_commit_meets_a_loss_is_told_and_shows_nothing() {
     let mut session = Session::new(settings(), false, 0);
     session.step("app", Ready, BackingUp);
@@ -63,7 +74,7 @@ fn s12_a_ready_whose_commit_meets_a_loss_is_told_and_shows_nothing() {
     assert_eq!(session.step("app", BackingUp, Ready), ["commit"]);
     assert_eq!(
         session.lose(),
-        ["publish STARTING, not synced", "count", "notify READY", "lost"],
+        ["publish STARTING, not synced", "notify READY", "lost"],
         "nothing is left that could be read again"
     );
 }
