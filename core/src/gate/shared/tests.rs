@@ -57,12 +57,11 @@ fn a_gate_that_ended_in_the_middle_of_a_look_is_drained() {
 
 #[test]
 fn who_has_looked_and_does_not_wait_yet_is_woken_all_the_same() {
-    let moves: [(fn(&Shared), bool); 3] = [
-        (|gate| gate.turn(true), true),
-        (|gate| gate.end("it has ended".to_owned(), None), true),
-        (|gate| gate.count_out(0), false),
-    ];
-    for (change, at_the_door) in moves {
+    type Change = fn(&Shared);
+    let (opens, ends): (Change, Change) =
+        (|gate| gate.turn(true), |gate| gate.end("it has ended".to_owned(), None));
+    let drains: Change = |gate| gate.count_out(0);
+    for (change, at_the_door) in [(opens, true), (ends, true), (drains, false)] {
         let gate = shared();
         gate.shards[0].0.fetch_add(1, Ordering::SeqCst);
         gate.turn(false);
