@@ -79,7 +79,8 @@
 //! gets the error. A secondary keeps state and gate as they are, tries again for ever, and shows it in its health.
 //!
 //! *Clean shutdown.* [`BackupTracker::close`] and [`SecondaryBackupTracker::close`]. Neither announces nor commits anything,
-//! except that a primary pays what it owes (T7). Dropping the last handle of a secondary is as good as killing it.
+//! except that a primary pays what it owes (T7). The gate of a tracker that has ended is shut for good, and who waits to enter
+//! it gets an error. Dropping the last handle of a secondary is as good as killing it.
 //!
 //! *A process is killed.* A secondary loses nothing: it begins again behind the last Ready. What it may see twice are
 //! the steps since then, as [`Change::replay`]. A primary that is killed in the middle of an operation leaves its secondaries

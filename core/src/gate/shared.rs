@@ -85,9 +85,11 @@ impl Shared {
 
     #[inline]
     pub(super) fn count_in(&self) -> Option<usize> {
-        if !self.is_open() {
-            return None;
-        }
+        if self.is_open() { self.count_in_and_look() } else { None }
+    }
+
+    #[inline]
+    fn count_in_and_look(&self) -> Option<usize> {
         let shard = thread_number() & (self.shards.len() - 1);
         self.shards[shard].0.fetch_add(1, Ordering::SeqCst);
         if self.is_open() {
@@ -109,7 +111,10 @@ impl Shared {
     /// While the gate is shut, a counter that reads zero stays at zero but for entries that go back. So reading one after the
     /// other is as good as reading all at once, as long as the gate was not opened in between.
     pub(super) fn look(&self) -> Look {
-        let turns = self.turns.load(Ordering::SeqCst);
+        self.look_since(self.turns.load(Ordering::SeqCst))
+    }
+
+    fn look_since(&self, turns: usize) -> Look {
         if is_open(turns) {
             return Look::Open;
         }
@@ -182,3 +187,6 @@ fn thread_number() -> usize {
     thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
     NUMBER.with(|number| *number)
 }
+
+#[cfg(test)]
+mod tests;

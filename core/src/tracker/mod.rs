@@ -129,7 +129,7 @@ pub trait BackupTracker: Send + Sync {
     fn finish_restore(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
 
     /// Ends the tracker, after the calls that came before. Nothing is announced: an operation that runs goes on running for
-    /// everybody else, until the next primary says Ready.
+    /// everybody else, until the next primary says Ready. Its gate is shut for good.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 

@@ -60,24 +60,3 @@ async fn nobody_is_inside_once_drained_says_so() {
     over.store(true, Ordering::SeqCst);
     workers.join_all().await;
 }
-
-/// Whoever of the two comes first, and whatever the other one sees of it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_sleeps_through_an_opening_or_an_end_that_comes_as_it_begins_to_wait() {
-    for round in 0..2_000 {
-        let (keeper, gate) = shut_gate();
-        let mut waits = JoinSet::new();
-        for _ in 0..4 {
-            let gate = gate.clone();
-            waits.spawn(async move { gate.enter_owned().await.map(drop) });
-        }
-        yield_now().await;
-        if round % 2 == 0 {
-            keeper.open();
-            assert!(waits.join_all().await.iter().all(Result::is_ok));
-        } else {
-            drop(keeper);
-            assert!(waits.join_all().await.iter().all(Result::is_err));
-        }
-    }
-}
