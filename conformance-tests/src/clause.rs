@@ -47,9 +47,11 @@ clauses! {
     S9 "groups are independent, and two readers of one group both see everything",
     S10 "an error that passes loses nothing, and a source never ends silently",
     S11 "any number of records may be uncommitted",
-    S12 "a log that was trimmed or recreated says so, once",
+    S12 "a log that was trimmed or recreated says so, once, and from next",
+    S15 "counts and order are kept by partition, whatever application a record is about",
+    S16 "a position belongs to one application",
     K1 "Ok means durable",
-    K2 "sends of one sink keep their order",
+    K2 "sends of one sink keep their order, also those whose outcome is unknown",
     K3 "an error says whether the event may be in the log",
     K4 "an event that is too large is refused before any I/O",
     K5 "key, payload and headers come back unchanged",
@@ -64,6 +66,9 @@ clauses! {
     T9 "a secondary never dies silently",
     T10 "synced returns when everything that the log held at opening is applied",
     T11 "an id is applied once, however often the log holds it",
+    T12 "state and gate wait for nothing but the log",
+    T13 "a service can choose to be shut in silence",
+    T14 "after a loss the gate is shut until a step says where the application is",
 }
 
 impl fmt::Display for Clause {

@@ -1,6 +1,7 @@
 //! What a transport's author writes: how to get a fresh log, and what can be done to it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use backup_tracker::{Error, ErrorKind, EventSource, Header, Result, Sink, StartAt};
 use bytes::Bytes;
@@ -41,7 +42,7 @@ pub trait Harness: Send + Sync + 'static {
 pub enum Isolation {
     /// Nothing: the lane may share a broker with others, directly connected.
     Shared,
-    /// The connections, with [`Fault::Cut`], [`Fault::BlackHole`] or [`Fault::LostAnswers`]. The fault must reach this lane's
+    /// The connections, with [`Fault::Cut`], [`Fault::BlackHole`], [`Fault::LostAnswers`] or [`Fault::Delay`]. The fault must reach this lane's
     /// sinks and sources, those opened before and those opened later, and nobody else: connect through a
     /// [`Proxy`](crate::Proxy) of its own. The broker behind it may be shared.
     Proxied,
@@ -63,7 +64,12 @@ pub enum Fault {
     LostAnswers,
     /// The broker's process ends, as by `kill -9`. [`Lane::heal`] starts it again with its data at the same address.
     Kill,
+    /// Everything arrives, each piece [`DELAY`] later. [`Proxy::delay`](crate::Proxy::delay).
+    Delay,
 }
+
+/// How much later each piece arrives under [`Fault::Delay`], in each direction.
+pub const DELAY: Duration = Duration::from_millis(25);
 
 /// One log of a transport, and everything that the suite does to it.
 ///
@@ -96,6 +102,17 @@ pub trait Lane: Send + Sync + 'static {
     /// What opening returned.
     fn source(&self, group: &str, start: StartAt) -> impl Future<Output = Result<Self::Source>> + Send;
 
+    /// Opens a source without a group: an observer, which begins at `start`. Called several times in a case. Needs
+    /// [`Ability::Observers`](crate::Ability::Observers).
+    ///
+    /// # Errors
+    ///
+    /// What opening returned.
+    fn observer(&self, start: StartAt) -> impl Future<Output = Result<Self::Source>> + Send {
+        let _ = start;
+        async { Err(not_written("observer")) }
+    }
+
     /// Appends a record as a foreign program would, with the broker's own client and not with this transport's sink.
     /// Durable when it returns. Needs [`Ability::Raw`](crate::Ability::Raw); a payload of `None` also
     /// [`Ability::Tombstones`](crate::Ability::Tombstones).
@@ -119,7 +136,7 @@ pub trait Lane: Send + Sync + 'static {
     }
 
     /// Deletes the log and creates it again under the same name, empty. Done when it returns. Needs
-    /// [`Ability::Recreate`](crate::Ability::Recreate).
+    /// [`Ability::Recreate`](crate::Ability::Recreate) or [`Ability::RecreateLive`](crate::Ability::RecreateLive).
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The suite that certifies a transport of [`backup_tracker`], ours or anybody's.
 //!
 //! A transport keeps the contract that [`Sink`](backup_tracker::Sink) (K1 to K5) and
-//! [`EventSource`](backup_tracker::EventSource) (S1 to S12) document, and trackers on it keep theirs (T1 to T11). Here is one
+//! [`EventSource`](backup_tracker::EventSource) (S1 to S12, S15, S16) document, and trackers on it keep theirs (T1 to T14). Here is one
 //! named case or more for every clause. The author of a transport writes a [`Harness`], which makes fresh logs, and a
 //! `main` of a line:
 //!
@@ -28,9 +28,13 @@
 //!             .not_shown(Ability::Trim, "not written yet")
 //!             .not_shown(Ability::Recreate, "not written yet")
 //!             .not_shown(Ability::TellsRecreated, "not written yet")
+//!             .not_shown(Ability::RecreateLive, "not written yet")
+//!             .not_shown(Ability::Observers, "not written yet")
 //!             .not_shown(Ability::End, "not written yet")
 //!             .not_shown(Ability::Kill, "nothing runs that could be killed")
 //!             .not_shown(Ability::BlackHole, "there is no connection that could hang")
+//!             .not_shown(Ability::LostAnswers, "there is no connection that could hang")
+//!             .not_shown(Ability::Delay, "there is no connection that could be slow")
 //!     }
 //!
 //!     async fn lane(&self, name: &str, _: Isolation) -> Result<MemoryLane> {
@@ -116,7 +120,7 @@ mod table;
 mod writer;
 
 pub use clause::Clause;
-pub use harness::{Fault, Harness, Isolation, Lane, RawRecord};
+pub use harness::{DELAY, Fault, Harness, Isolation, Lane, RawRecord};
 pub use profile::{Ability, Profile};
 pub use proxy::Proxy;
 pub use report::{CaseReport, Failure, Report, Verdict};

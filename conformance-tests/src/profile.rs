@@ -22,6 +22,15 @@ pub enum Ability {
     Recreate,
     /// A log that was recreated is told from the old one even when it is longer than the position.
     TellsRecreated,
+    /// A live session notices that its log was recreated under it ([`Lane::recreate`](crate::Lane::recreate)), and its commits
+    /// do not reach into the new log. Where the new log is longer than the session's place, that also takes
+    /// [`TellsRecreated`](Self::TellsRecreated).
+    RecreateLive,
+    /// The broker can hold a word with a position, and the source binds a group to its application
+    /// ([`EventSource::claim`](backup_tracker::EventSource::claim), S16).
+    BindsGroups,
+    /// [`Lane::observer`](crate::Lane::observer): a source may have no group.
+    Observers,
     /// An event that was acknowledged at its only send is in the log once, also when the client library repeated a request
     /// over a new connection: the broker tells the repetition from another event.
     StoresOnce,
@@ -35,11 +44,13 @@ pub enum Ability {
     LostAnswers,
     /// [`Fault::Kill`](crate::Fault::Kill).
     Kill,
+    /// [`Fault::Delay`](crate::Fault::Delay).
+    Delay,
 }
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
@@ -47,17 +58,21 @@ impl Ability {
         Self::Trim,
         Self::Recreate,
         Self::TellsRecreated,
+        Self::RecreateLive,
+        Self::BindsGroups,
+        Self::Observers,
         Self::StoresOnce,
         Self::End,
         Self::Cut,
         Self::BlackHole,
         Self::LostAnswers,
         Self::Kill,
+        Self::Delay,
     ];
 
     /// Whether a case that needs it disturbs the connections of its lane.
     pub(crate) const fn is_fault(self) -> bool {
-        matches!(self, Self::Cut | Self::BlackHole | Self::LostAnswers | Self::Kill)
+        matches!(self, Self::Cut | Self::BlackHole | Self::LostAnswers | Self::Kill | Self::Delay)
     }
 }
 

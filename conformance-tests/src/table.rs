@@ -57,12 +57,16 @@ impl Ability {
             Self::Trim => "a log that can be trimmed",
             Self::Recreate => "telling a new session that the log was recreated",
             Self::TellsRecreated => "telling a recreated log that is longer than the position",
+            Self::RecreateLive => "telling a live session that its log was recreated",
+            Self::BindsGroups => "binding a group to an application",
+            Self::Observers => "sources without a group",
             Self::StoresOnce => "storing once what the client library repeats",
             Self::End => "an end of the log",
             Self::Cut => "a connection that can break",
             Self::BlackHole => "a connection that can fall silent",
             Self::LostAnswers => "answers that can be lost",
             Self::Kill => "a broker that can be killed",
+            Self::Delay => "a connection that can be slow",
         }
     }
 }

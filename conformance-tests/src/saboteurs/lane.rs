@@ -107,6 +107,11 @@ impl<L: Lane> Lane for SabotagedLane<L> {
         SabotagedSource::open(lane, group, start, self.sabotage, notes).await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<Self::Source> {
+        let (lane, notes) = (Arc::clone(&self.inner), Arc::clone(&self.notes));
+        SabotagedSource::observe(lane, start, self.sabotage, notes).await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         self.inner.append_raw(record).await
     }

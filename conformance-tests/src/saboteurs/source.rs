@@ -61,7 +61,36 @@ impl<L: Lane> SabotagedSource<L> {
             Sabotage::OpensLazily => None,
             _ => Some(lane.source(&stand_in, start).await?),
         };
-        let mut source = Self {
+        let mut source = Self::new(inner, lane, group, sabotage, notes);
+        source.before = before;
+        if sabotage == Sabotage::StartNotFixed {
+            source.group = format!("{group}\0{stand_in}");
+        }
+        source.begin().await?;
+        Ok(source)
+    }
+
+    /// A source without a group.
+    pub(super) async fn observe(
+        lane: Arc<L>,
+        start: StartAt,
+        sabotage: Sabotage,
+        notes: Arc<Notes>,
+    ) -> Result<Self> {
+        let inner = Some(lane.observer(start).await?);
+        let mut source = Self::new(inner, lane, "", sabotage, notes);
+        source.begin().await?;
+        Ok(source)
+    }
+
+    fn new(
+        inner: Option<L::Source>,
+        lane: Arc<L>,
+        group: &str,
+        sabotage: Sabotage,
+        notes: Arc<Notes>,
+    ) -> Self {
+        Self {
             inner,
             lane,
             group: group.to_owned(),
@@ -70,7 +99,7 @@ impl<L: Lane> SabotagedSource<L> {
             queue: VecDeque::new(),
             others: None,
             last: None,
-            before,
+            before: 0,
             returned: 0,
             commits: 0,
             owed: false,
@@ -79,12 +108,7 @@ impl<L: Lane> SabotagedSource<L> {
             troubled: false,
             cancelled: false,
             asleep: false,
-        };
-        if sabotage == Sabotage::StartNotFixed {
-            source.group = format!("{group}\0{stand_in}");
         }
-        source.begin().await?;
-        Ok(source)
     }
 
     pub(super) async fn sound(&mut self) -> Result<&mut L::Source> {

@@ -123,6 +123,10 @@ impl<L: Lent> Lane for BrokerLane<L> {
         self.topic.source(&format!("{}-{group}", self.topic.name), start).await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<KafkaSource> {
+        self.topic.observer(start).await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         self.topic.produce(&self.producer, &record).await
     }
@@ -151,6 +155,7 @@ impl<L: Lent> Lane for BrokerLane<L> {
             Fault::Cut => self.topic.set(Mode::Cut),
             Fault::BlackHole => self.topic.set(Mode::BlackHole),
             Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
+            Fault::Delay => self.topic.set(Mode::Delay),
             Fault::Kill => self.brokers.kill().map_err(failed),
             _ => Err(failed("a fault that this harness does not know")),
         }

@@ -28,6 +28,7 @@ impl Harness for MockHarness {
     fn profile(&self) -> Profile {
         profile()
             .not_shown(Ability::Trim, "the mock has no DeleteRecords; `lost.rs` trims by filling the log")
+            .not_shown(Ability::RecreateLive, "the mock cannot delete a topic")
             .not_shown(
                 Ability::StoresOnce,
                 "the mock looks at sequence numbers of transactions only, so librdkafka's own retry is stored again",
@@ -66,6 +67,10 @@ impl Lane for MockLane {
         self.topic.source(group, start).await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<KafkaSource> {
+        self.topic.observer(start).await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         self.topic.produce(&self.host, &record).await
     }
@@ -75,6 +80,7 @@ impl Lane for MockLane {
             Fault::Cut => self.topic.set(Mode::Cut),
             Fault::BlackHole => self.topic.set(Mode::BlackHole),
             Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
+            Fault::Delay => self.topic.set(Mode::Delay),
             // The mock's log outlives its broker, as a disk outlives a process.
             Fault::Kill => mock(&self.host)?.broker_down(1).map_err(failed),
             _ => Err(failed("a fault that this harness does not know")),

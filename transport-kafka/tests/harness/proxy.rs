@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backup_tracker_conformance::DELAY;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -22,12 +23,27 @@ pub(crate) enum Mode {
     BlackHole,
     /// Passes on what clients write, and keeps what the broker answers.
     LoseAnswers,
+    /// Passes everything on, each piece later.
+    Delay,
 }
 
 impl Mode {
     fn reaches_the_broker(self) -> bool {
-        matches!(self, Self::Pass | Self::LoseAnswers)
+        matches!(self, Self::Pass | Self::LoseAnswers | Self::Delay)
     }
+
+    fn reaches_the_client(self) -> bool {
+        matches!(self, Self::Pass | Self::Delay)
+    }
+}
+
+/// Waits until the mode lets something through, and then as long as it takes. False: the proxy is gone.
+async fn passes(mode: &mut watch::Receiver<Mode>, lets: fn(Mode) -> bool) -> bool {
+    let Ok(found) = mode.wait_for(|mode| lets(*mode)).await.map(|mode| *mode) else { return false };
+    if found == Mode::Delay {
+        tokio::time::sleep(DELAY).await;
+    }
+    true
 }
 
 /// A port of the proxy, and the broker's port behind it.
@@ -102,7 +118,7 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
         let up = async {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-                if opening.wait_for(|mode| mode.reaches_the_broker()).await.is_err()
+                if !passes(&mut opening, Mode::reaches_the_broker).await
                     || to_server.write_all(&buffer[..length]).await.is_err()
                 {
                     break;
@@ -118,7 +134,7 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
                     break;
                 }
                 readdress(&mut response, &doors);
-                if opening.wait_for(|mode| *mode == Mode::Pass).await.is_err()
+                if !passes(&mut opening, Mode::reaches_the_client).await
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
                 {

@@ -69,6 +69,12 @@ impl Topic {
         builder.request_timeout(self.limit).open().await
     }
 
+    /// A source without a group.
+    pub(crate) async fn observer(&self, start: StartAt) -> Result<KafkaSource> {
+        let builder = self.kafka.observer().start(start);
+        builder.request_timeout(self.limit).open().await
+    }
+
     /// Appends a record as a foreign program would.
     pub(crate) async fn produce(&self, producer: &FutureProducer, record: &RawRecord) -> Result<()> {
         let partition = partition_for(&record.application, PARTITIONS);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backup_tracker::{Delivery, Error, ErrorKind, Event, EventSource, Record, Remaining, Result, Sink};
+use backup_tracker_conformance::DELAY;
 use tokio::sync::watch;
 
 /// After how long a request without an answer fails.
@@ -15,6 +16,18 @@ pub(crate) enum State {
     BlackHole,
     /// Requests arrive, answers do not.
     LostAnswers,
+    /// Both arrive, later.
+    Slow,
+}
+
+impl State {
+    const fn lets_requests_through(self) -> bool {
+        !matches!(self, Self::BlackHole)
+    }
+
+    const fn lets_answers_through(self) -> bool {
+        matches!(self, Self::Up | Self::Slow)
+    }
 }
 
 #[derive(Clone)]
@@ -37,22 +50,26 @@ impl Link {
 
     /// Waits until a request arrives, but not for ever.
     async fn request(&self, operation: &'static str) -> Result<()> {
-        self.wait(operation, |state| state != State::BlackHole).await
+        self.wait(operation, State::lets_requests_through).await
     }
 
     /// Waits until an answer arrives, but not for ever.
     async fn answer(&self, operation: &'static str) -> Result<()> {
-        self.wait(operation, |state| state == State::Up).await
+        self.wait(operation, State::lets_answers_through).await
     }
 
     async fn wait(&self, operation: &'static str, passes: fn(State) -> bool) -> Result<()> {
         let mut states = self.0.subscribe();
-        let arrives = states.wait_for(|state| passes(*state));
+        let arrives = async { states.wait_for(|state| passes(*state)).await.map(|state| *state) };
         match tokio::time::timeout(LIMIT, arrives).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::new(ErrorKind::Unavailable, operation, "no answer in time")
-                .with_delivery(Delivery::Unknown)),
+            Ok(Ok(State::Slow)) => tokio::time::sleep(DELAY).await,
+            Ok(_) => {}
+            Err(_) => {
+                let error = Error::new(ErrorKind::Unavailable, operation, "no answer in time");
+                return Err(error.with_delivery(Delivery::Unknown));
+            }
         }
+        Ok(())
     }
 }
 
@@ -80,10 +97,14 @@ impl<S: EventSource> EventSource for Linked<S> {
         let mut states = self.link.0.subscribe();
         loop {
             // As long as it takes; what comes by is still there afterwards.
-            drop(states.wait_for(|state| *state == State::Up).await);
+            drop(states.wait_for(|state| state.lets_answers_through()).await);
+            let slow = *states.borrow() == State::Slow;
+            if slow {
+                tokio::time::sleep(DELAY).await;
+            }
             tokio::select! {
                 biased;
-                _ = states.wait_for(|state| *state != State::Up) => {}
+                _ = states.wait_for(|state| !state.lets_answers_through()) => {}
                 next = self.inner.next() => return next,
             }
         }

@@ -51,6 +51,10 @@ impl Lane for MemoryLane {
         self.link.open(|| self.log.source_from(start, group)).await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<Self::Source> {
+        self.link.open(|| self.log.observer_from(start)).await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         let key = record.key.and_then(|key| Uuid::try_parse_ascii(&key).ok());
         self.log.append_raw(key, record.headers, record.payload);
@@ -76,6 +80,7 @@ impl Lane for MemoryLane {
         match fault {
             Fault::BlackHole => self.link.set(State::BlackHole),
             Fault::LostAnswers => self.link.set(State::LostAnswers),
+            Fault::Delay => self.link.set(State::Slow),
             // Cut or killed: what a client sees is the same, and the log outlives both.
             _ => self.log.set_available(false),
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::{HeaderMap, jetstream::Context};
 use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
+use backup_tracker_conformance::{DELAY, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
 use profile::MAX_EVENT_BYTES;
@@ -87,6 +87,11 @@ impl Lane for NatsLane {
             .await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<NatsSource> {
+        let builder = self.nats.observer().start(start);
+        builder.request_timeout(Duration::from_secs(2)).heartbeat(Duration::from_millis(500)).open().await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &record.key {
@@ -121,6 +126,7 @@ impl Lane for NatsLane {
             Fault::Cut => proxy.cut(),
             Fault::BlackHole => proxy.black_hole(),
             Fault::LostAnswers => proxy.lose_answers(),
+            Fault::Delay => proxy.delay(DELAY),
             Fault::Kill => lock(server).kill().map_err(broken)?,
             _ => return Err(broken("a fault that this harness does not know")),
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
-use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
+use backup_tracker_conformance::{DELAY, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_redis::{Redis, RedisSink, RedisSource, redis};
 use backup_tracker_test_servers::{Missing, Redis as Server};
 use profile::MAX_EVENT_BYTES;
@@ -108,6 +108,10 @@ impl Lane for RedisLane {
         self.redis.source(group).start(start).request_timeout(TIMEOUT).open().await
     }
 
+    async fn observer(&self, start: StartAt) -> Result<RedisSource> {
+        self.redis.observer().start(start).request_timeout(TIMEOUT).open().await
+    }
+
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
         let mut command = redis::cmd("XADD");
         command.arg(&self.topic).arg("*").arg("application").arg(&record.application);
@@ -138,6 +142,7 @@ impl Lane for RedisLane {
             Fault::Cut => proxy.cut(),
             Fault::BlackHole => proxy.black_hole(),
             Fault::LostAnswers => proxy.lose_answers(),
+            Fault::Delay => proxy.delay(DELAY),
             Fault::Kill => self.on_server(Server::kill).await?,
             other => return Err(failed(format!("{other:?} is not known here"))),
         }

@@ -24,6 +24,9 @@ impl Harness for FileHarness {
         Profile::new(MAX_EVENT_BYTES)
             .lacks(Ability::Trim, "the file is only ever appended to")
             .lacks(Ability::End, "a file can always be appended to")
+            .lacks(Ability::Observers, "the example has no source without a group")
+            .lacks(Ability::BindsGroups, "the example keeps no word beside a position")
+            .lacks(Ability::Delay, "there is no connection that could be slow")
             .lacks(Ability::Kill, "there is no broker whose process could end")
             .lacks(Ability::LostAnswers, "an answer is what a function returns; it cannot get lost")
     }
