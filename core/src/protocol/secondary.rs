@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::View;
 use super::applier::{Applied, Applier, Skip};
 use super::backlog::Backlog;
 use super::calls::{Call, Calls};
@@ -124,14 +125,6 @@ pub(crate) enum Effect {
     CountRemaining,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) state: BackupState,
-    pub(crate) last: Option<BackupTransition>,
-    pub(crate) synced: bool,
-    pub(crate) gate_open: bool,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct Secondary {
@@ -223,7 +216,7 @@ impl Secondary {
             || (self.settings.shut_while_starting && state == BackupState::Starting)
             || matches!(self.contact, Contact::Silent);
         let gate_open = synced && !state.is_operation() && !unknown;
-        View { state, last: self.last.clone(), synced, gate_open }
+        View { state, last: self.last.clone(), synced, lost: self.lost, gate_open }
     }
 
     /// How many records the log holds that have not come yet, as far as known.

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
+use crate::protocol::View;
 use crate::protocol::calls::Call;
 use crate::protocol::primary::{Command, Effect, Input, Primary};
 use crate::retry::{RetryPolicy, Waits};
@@ -180,9 +181,8 @@ impl<S: Sink> Announcer<S> {
 
     fn apply(&self, transition: BackupTransition) -> Done {
         info!(id = %transition.id, from = %transition.from, to = %transition.to, "announced");
-        let state = transition.to;
         self.board.stepped(&transition, false);
-        self.board.publish(state, Some(transition.clone()), true, !state.is_operation());
+        self.board.publish(View::after(transition.clone()));
         self.dispatcher.call(Call::Change(Change::step(transition)))
     }
 }

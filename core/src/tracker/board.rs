@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{GateKeeper, WorkGate};
 use crate::health::{Activity, Complaints, Health};
 use crate::metrics::{BoardMetrics, Series, Waiters};
+use crate::protocol::View;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 
@@ -30,6 +31,8 @@ pub(super) struct Board {
 pub(super) struct Status {
     pub(super) last: Option<BackupTransition>,
     pub(super) synced: bool,
+    /// See [`SecondaryBackupTracker::is_lost`](super::SecondaryBackupTracker::is_lost).
+    pub(super) lost: bool,
     complaints: Complaints,
     pub(super) ended: Option<Result<()>>,
 }
@@ -58,7 +61,7 @@ impl Board {
             state: AtomicU8::new(state as u8),
             states: Mutex::new(Some(states)),
             watching,
-            status: watch::Sender::new(Status { last: None, synced, complaints, ended: None }),
+            status: watch::Sender::new(Status { last: None, synced, lost: false, complaints, ended: None }),
             busy_listener: Mutex::new(None),
             gate,
             metrics,
@@ -96,13 +99,8 @@ impl Board {
 
     /// The gate shuts before anything else shows, and opens before anybody is woken: who is told of an operation finds it
     /// shut, and who is told of its end, or of being synced, finds it open.
-    pub(super) fn publish(
-        &self,
-        state: BackupState,
-        last: Option<BackupTransition>,
-        synced: bool,
-        gate_open: bool,
-    ) {
+    pub(super) fn publish(&self, view: View) {
+        let View { state, last, synced, lost, gate_open } = view;
         if !gate_open {
             self.gate.shut();
         }
@@ -112,7 +110,7 @@ impl Board {
         }
         self.status.send_modify(|status| {
             status.last = last;
-            status.synced = synced;
+            (status.synced, status.lost) = (synced, lost);
         });
         self.metrics.in_state(state);
         if let Some(states) = &*self.states.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -251,7 +251,7 @@ impl<S: EventSource> Follower<S> {
             Effect::Call(call) => return Ok(self.call(call)),
             Effect::Publish(view) => {
                 debug!(state = %view.state, synced = view.synced, gate_open = view.gate_open, "published");
-                board.publish(view.state, view.last, view.synced, view.gate_open);
+                board.publish(view);
             }
             Effect::Applied { transition, replay, missed } => {
                 let (from, to, id) = (transition.from, transition.to, transition.id);

@@ -84,8 +84,7 @@ impl<S: EventSource> Following<S> {
             Supply::Opener(opener) => open(opener, around).await?,
         };
         let machine = Secondary::new(application, settings, source.resumed());
-        let view = machine.view();
-        around.board.publish(view.state, view.last, view.synced, view.gate_open);
+        around.board.publish(machine.view());
         if let Progress::Opening(around) = std::mem::replace(progress, Progress::Between) {
             *progress = Progress::Follows(Follower::new(source, machine, around));
         }

@@ -204,6 +204,12 @@ impl SecondaryBackupTracker {
         self.inner.board.status().synced
     }
 
+    /// Whether records were lost and no step of the application has come since, so that nothing is known of it (T14).
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.inner.board.status().lost
+    }
+
     /// The health of the following (T9).
     #[must_use]
     pub fn health(&self) -> Health {

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::listener::{Change, reentry};
 use crate::metrics::{ListenerMetrics, Role, Series};
+use crate::protocol::View;
 use crate::protocol::calls::Call;
 use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
 use crate::state::BackupState;
@@ -108,9 +109,8 @@ impl SimpleBackupTracker {
         for effect in effects {
             match effect {
                 Effect::Apply(transition) => {
-                    let state = transition.to;
                     self.0.board.stepped(&transition, false);
-                    self.0.board.publish(state, Some(transition.clone()), true, !state.is_operation());
+                    self.0.board.publish(View::after(transition.clone()));
                     done = Some(dispatcher.call(Call::Change(Change::step(transition))));
                 }
                 Effect::Answer(answer) => {
