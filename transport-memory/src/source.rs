@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use crate::log::{Shared, unavailable};
 use crate::state::{Cursor, Found};
 
+const CLAIM: &str = "claim the group";
+
 /// Reads a [`MemoryLog`](crate::MemoryLog), for a group or without one. Made by
 /// [`MemoryLog::source`](crate::MemoryLog::source) and [`MemoryLog::observer`](crate::MemoryLog::observer).
 pub struct MemorySource {
@@ -80,6 +82,24 @@ impl EventSource for MemorySource {
             available
         };
         if done { Ok(()) } else { Err(self.unavailable("commit")) }
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        let Some(group) = &self.place.group else { return Ok(()) };
+        let claimed = {
+            let mut state = self.shared.state();
+            state.available.then(|| state.claim(group, application))
+        };
+        match claimed {
+            None => Err(self.unavailable(CLAIM)),
+            Some(Ok(())) => Ok(()),
+            Some(Err(owner)) => {
+                let message = format!(
+                    "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service"
+                );
+                Err(self.place.error(ErrorKind::Config, CLAIM, message))
+            }
+        }
     }
 
     fn resumed(&self) -> bool {
