@@ -1,5 +1,6 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
+mod after_loss;
 mod claim;
 mod commit_order;
 mod count;
@@ -14,6 +15,7 @@ mod outage;
 mod places;
 mod position;
 mod primary;
+mod queue;
 mod ready_commit;
 mod recreated;
 mod session;
@@ -80,9 +82,11 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
         primary::list(),
         tracker::list(),
         unreachable::list(),
+        after_loss::list(),
         ready_commit::list(),
         commit_order::list(),
         crash::list(),
+        queue::list(),
     ];
     modules.into_iter().flatten().collect()
 }

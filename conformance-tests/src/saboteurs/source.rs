@@ -262,7 +262,11 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
                 let first = self.notes.claim("observers") && self.notes.claim(application);
                 if first || self.notes.is_claimed(application) { Ok(()) } else { Err(refused()) }
             }
-            _ => self.sound().await?.claim(application).await,
+            _ => {
+                let claimed = self.sound().await?.claim(application).await;
+                self.failed |= claimed.is_err();
+                claimed
+            }
         }
     }
 
