@@ -173,6 +173,16 @@ impl<L: Lane> Bench<L> {
         async move { Ok(Reader::new(opened.await?, group, self.clock.clone())) }
     }
 
+    /// Opens a source without a group.
+    #[track_caller]
+    pub(crate) fn observer(
+        &self,
+        start: StartAt,
+    ) -> impl Future<Output = Outcome<Reader<L::Source>>> + Send + '_ {
+        let opened = self.clock.succeeds("opening an observer", self.lane.observer(start));
+        async move { Ok(Reader::new(opened.await?, "(none)", self.clock.clone())) }
+    }
+
     /// Sends events with a sink of their own.
     pub(crate) async fn send(&self, events: &[Event]) -> Outcome {
         self.writer().await?.send_all(events).await

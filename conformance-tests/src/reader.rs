@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use backup_tracker::{Error, Event, EventSource, Record};
+use backup_tracker::{Error, Event, EventSource, Record, Remaining};
 use futures_util::future::poll_fn;
 
 use crate::bench::{Clock, Outcome, PAUSE, PROMPT, describe, equal, failure};
@@ -149,12 +149,36 @@ impl<S: EventSource> Reader<S> {
         self.clock.succeeds(what, self.source.commit())
     }
 
+    /// How much remains in each partition, which must be answered.
+    #[track_caller]
+    pub(crate) fn counts(&mut self) -> impl Future<Output = Outcome<Remaining>> + Send {
+        let what = format!("what remains for group `{}`", self.group);
+        self.clock.succeeds(what, self.source.remaining())
+    }
+
     /// How much remains, which must be answered.
     #[track_caller]
     pub(crate) fn remaining(&mut self) -> impl Future<Output = Outcome<u64>> + Send {
-        let what = format!("what remains for group `{}`", self.group);
-        let counting = self.clock.succeeds(what, self.source.remaining());
+        let counting = self.counts();
         async { Ok(counting.await?.total()) }
+    }
+
+    /// How much remains, which must be answered, after errors that pass at most.
+    pub(crate) async fn remaining_at_last(&mut self) -> Outcome<Remaining> {
+        let source = &mut self.source;
+        let asking = async {
+            loop {
+                match source.remaining().await {
+                    Ok(counts) => return Ok(counts),
+                    Err(error) if error.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => {
+                        return Err(failure("a count, or Unavailable for a while", describe(&error)));
+                    }
+                }
+            }
+        };
+        let what = format!("what remains for group `{}`, the broker being back", self.group);
+        self.clock.within(what, self.clock.patience * 2, asking).await?
     }
 
     /// Closes the source, promptly and, unless the broker is gone, without an error.

@@ -81,6 +81,15 @@ impl<L: Lane> Bench<L> {
         how: impl FnOnce(SecondaryBuilder<L::Source>) -> SecondaryBuilder<L::Source> + Send,
     ) -> Outcome<Secondary> {
         let source = self.reader(group).await?.source;
+        self.secondary_of(source, how)
+    }
+
+    /// A secondary on a source that is open already.
+    pub(crate) fn secondary_of(
+        &self,
+        source: L::Source,
+        how: impl FnOnce(SecondaryBuilder<L::Source>) -> SecondaryBuilder<L::Source> + Send,
+    ) -> Outcome<Secondary> {
         let (tell, told) = mpsc::unbounded_channel();
         let builder = SecondaryBackupTracker::builder(OWN, source).retry(retry()).on_change_async(
             move |change: Change, _| {

@@ -1,19 +1,29 @@
 //! The cases. Each is a function whose name is a sentence, and names the clauses that it checks.
 
+mod after_loss;
+mod claim;
 mod commit_order;
+mod count;
 mod crash;
 mod group;
+mod late;
 mod load;
 mod lost;
+mod observer;
 mod others;
 mod outage;
+mod places;
 mod position;
 mod primary;
+mod queue;
 mod ready_commit;
+mod recreated;
 mod session;
 mod sink;
+mod slow;
 mod source;
 mod tracker;
+mod unreachable;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -54,19 +64,29 @@ use cases;
 pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
     let modules = [
         sink::list(),
+        late::list(),
         source::list(),
+        slow::list(),
         others::list(),
+        places::list(),
+        count::list(),
         position::list(),
         session::list(),
         group::list(),
+        claim::list(),
+        observer::list(),
         lost::list(),
+        recreated::list(),
         outage::list(),
         load::list(),
         primary::list(),
         tracker::list(),
+        unreachable::list(),
+        after_loss::list(),
         ready_commit::list(),
         commit_order::list(),
         crash::list(),
+        queue::list(),
     ];
     modules.into_iter().flatten().collect()
 }

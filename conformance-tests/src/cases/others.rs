@@ -7,8 +7,8 @@ use backup_tracker::wire::{Others, encode};
 use backup_tracker::{BackupState, BackupTransition, Event, EventSource, Record, WireFormat};
 use uuid::Uuid;
 
-use crate::bench::{Bench, Outcome, ensure, equal, failure};
-use crate::harness::Lane;
+use crate::bench::{Bench, Outcome, ensure, equal, failure, transient};
+use crate::harness::{Fault, Lane};
 use crate::oracle::{APPLICATIONS, Oracle};
 use crate::reader::Reader;
 
@@ -16,6 +16,7 @@ cases! {
     what_others_write_is_left_out_at_most_and_our_own_comes_in_order: S1 S2;
     cancelling_next_while_others_are_left_out_loses_and_repeats_nothing: S6 S2;
     a_commit_covers_what_was_left_out_and_nothing_behind_it: S4 S3;
+    after_an_outage_others_are_still_counted_once: S10 S2, needs Cut;
     what_remains_is_never_too_few_while_others_are_left_out: T10;
 }
 
@@ -119,6 +120,38 @@ async fn cancelling_next_while_others_are_left_out_loses_and_repeats_nothing<L: 
     };
     let (sent, read) = tokio::join!(writer.send_all(&events), reading);
     sent.and(read)?;
+    reader.nothing().await
+}
+
+async fn after_an_outage_others_are_still_counted_once<L: Lane>(bench: Bench<L>) -> Outcome {
+    let events = mixed();
+    let (before, after) = events.split_at(60);
+    bench.send(before).await?;
+    let mut reader = reader(&bench).await?;
+    let mut expected = Expected::of(&events);
+    while expected.is_missing() > 70 {
+        expected.check(&reader.next().await?)?;
+    }
+    bench.gone(Fault::Cut).await?;
+    // What was fetched may still come.
+    while let Some(next) = bench.clock.nothing("nothing more", reader.source.next()).await {
+        match next {
+            Ok(Some(record)) => expected.check(&record)?,
+            Ok(None) => return Err(failure("a source that waits", "`next` returned None: the source ended")),
+            Err(error) => {
+                transient(&error)?;
+                break;
+            }
+        }
+    }
+    bench.heal().await?;
+    let mut writer = bench.writer().await?;
+    for event in after {
+        writer.send_at_last(event).await?;
+    }
+    while expected.is_missing() > 0 {
+        expected.check(&reader.next_at_last().await?)?;
+    }
     reader.nothing().await
 }
 

@@ -65,6 +65,12 @@ pub(super) struct Notes {
     pub(super) max_event_bytes: usize,
     pub(super) gone: AtomicBool,
     pub(super) trimmed: AtomicBool,
+    pub(super) recreated: AtomicBool,
+    pub(super) slow: AtomicBool,
+    /// Whose events are sent, by their keys.
+    writers: Mutex<HashMap<Uuid, Arc<str>>>,
+    /// Groups that have an application, and those that had one until they committed.
+    claimed: Mutex<HashSet<String>>,
     /// Events that are to be in the log although their errors said that they are not.
     limbo: Mutex<Vec<Event>>,
     /// What sessions of a group have returned.
@@ -75,6 +81,26 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn limbo(&self) -> MutexGuard<'_, Vec<Event>> {
         self.limbo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wrote(&self, event: &Event) {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.insert(event.key, Arc::clone(&event.application));
+    }
+
+    pub(super) fn writer(&self, key: Option<Uuid>) -> Option<Arc<str>> {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        key.and_then(|key| writers.get(&key).cloned())
+    }
+
+    /// Notes the group. Whether it is the first time.
+    pub(super) fn claim(&self, group: &str) -> bool {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.insert(group.to_owned())
+    }
+
+    pub(super) fn is_claimed(&self, group: &str) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(group)
     }
 
     /// Notes that the group got the event. Whether it is the first time.
@@ -123,6 +149,7 @@ impl<L: Lane> Lane for SabotagedLane<L> {
 
     async fn recreate(&self) -> Result<()> {
         self.notes.trimmed.store(true, Ordering::SeqCst);
+        self.notes.recreated.store(true, Ordering::SeqCst);
         self.inner.recreate().await
     }
 
@@ -134,13 +161,15 @@ impl<L: Lane> Lane for SabotagedLane<L> {
         if self.sabotage == Sabotage::ForgetsOnRestart && fault == Fault::Kill {
             self.inner.trim().await?;
         }
-        self.notes.gone.store(true, Ordering::SeqCst);
+        let flag = if fault == Fault::Delay { &self.notes.slow } else { &self.notes.gone };
+        flag.store(true, Ordering::SeqCst);
         self.inner.inflict(fault).await
     }
 
     async fn heal(&self) -> Result<()> {
         self.inner.heal().await?;
         self.notes.gone.store(false, Ordering::SeqCst);
+        self.notes.slow.store(false, Ordering::SeqCst);
         let limbo = std::mem::take(&mut *self.notes.limbo());
         let mut sink = self.inner.sink().await?;
         for event in &limbo {

@@ -83,6 +83,8 @@ sabotages! {
         caught by headers_come_back_with_any_bytes;
     RenewsIds "an event that is sent again gets a new id"
         caught by the_same_event_sent_twice_is_in_the_log_with_one_id;
+    BringsUnknownLate "a send that failed with an unknown outcome is repeated behind the next one"
+        caught by a_send_whose_answer_was_lost_comes_before_later_ones_or_not_at_all;
     // Order and replay.
     ReordersReads "a record is overtaken by the next few when it is read"
         caught by one_applications_events_come_in_order_among_those_of_others;
@@ -96,6 +98,17 @@ sabotages! {
         caught by cancelling_next_a_thousand_times_loses_and_repeats_nothing;
     ForgetsBacklogOnCancel "a `next` that is dropped loses its record, while there is a backlog"
         caught by cancelling_next_while_a_backlog_is_read_loses_and_repeats_nothing;
+    ForgetsInHandOnASlowBroker "while the broker is slow, a `next` that is dropped loses its record"
+        caught by cancelling_next_on_a_slow_broker_loses_and_repeats_nothing;
+    NewerOthersFirst "newer records of others come before the backlog"
+        caught by within_a_partition_everything_comes_in_the_logs_order;
+    // Places.
+    MixesPartitions "records of one partition are counted for another"
+        caught by remaining_counts_each_partition_for_itself;
+    PositionsStartAnew "positions are counted from the beginning of the session"
+        caught by a_records_position_is_its_own_and_the_same_in_every_session;
+    RepeatsPositions "two records share a position"
+        caught by a_records_position_is_its_own_and_the_same_in_every_session;
     // What others write.
     LeavesOutOurOwn "events of the own application are left out, too"
         caught by what_others_write_is_left_out_at_most_and_our_own_comes_in_order;
@@ -107,6 +120,8 @@ sabotages! {
         caught by a_commit_covers_what_was_left_out_and_nothing_behind_it;
     CountsNoOthers "once it may leave out what others write, one record too few remains"
         caught by what_remains_is_never_too_few_while_others_are_left_out;
+    CountsOthersAgainAfterAnError "after an error, records of others are counted once more"
+        caught by after_an_outage_others_are_still_counted_once;
     // Positions.
     CommitsOnFetch "what is read is committed"
         caught by dropping_a_session_commits_nothing_and_is_prompt;
@@ -161,6 +176,26 @@ sabotages! {
         caught by remaining_is_never_too_few_and_comes_down_to_zero;
     NeverCountsToZero "one record too many remains, for ever"
         caught by remaining_is_never_too_few_and_comes_down_to_zero;
+    CountingTakesARecord "a `remaining` that is dropped loses a record"
+        caught by cancelling_remaining_moves_nothing;
+    CountsTooFewAfterAnOutage "after an outage, one record too few remains"
+        caught by remaining_is_never_too_few_after_an_outage;
+    CountsTooFewAfterALoss "after a loss, one record too few remains"
+        caught by remaining_is_never_too_few_after_a_loss;
+    // Applications.
+    ForgetsTheApplication "a group takes any application"
+        caught by a_group_is_refused_to_a_second_application;
+    RefusesItsOwnApplication "a group that has an application refuses it, too"
+        caught by replicas_and_later_sessions_of_one_application_share_a_group;
+    CommitsWithoutTheApplication "a commit forgets to which application the group belongs"
+        caught by a_group_is_refused_to_a_second_application;
+    // Observers.
+    ObserversCommit "observers share a position"
+        caught by what_an_observer_commits_moves_nothing;
+    ObserversIgnoreLatest "observers begin at the earliest record"
+        caught by an_observer_begins_where_it_is_told_and_sees_everything;
+    ObserversClaim "an observer belongs to the first application that asks"
+        caught by an_observer_belongs_to_no_application;
     FallsAsleep "a source that waits for long hears nothing any more"
         caught by an_event_after_a_long_idle_comes;
     NeverEnds "a source of a log that ended waits for ever"
@@ -182,6 +217,16 @@ sabotages! {
         caught by a_recreated_log_that_is_shorter_than_the_position_says_so_once;
     HidesRecreation "a log that was recreated goes unmentioned"
         caught by a_recreated_log_that_is_longer_than_the_position_says_so_once;
+    HidesRecreationWhileLive "a log that was recreated goes unmentioned in a live session"
+        caught by a_log_recreated_under_a_live_session_says_so_once;
+    GoesOnInARecreatedLog "a live session goes on at its old place in a log that was recreated"
+        caught by a_log_recreated_under_a_live_session_and_longer_than_its_place_says_so_once;
+    CommitsIntoARecreatedLog "a commit moves the position of a log that was recreated meanwhile"
+        caught by a_commit_after_a_recreation_moves_nothing_in_the_new_log;
+    LosesInCommit "a commit of what was trimmed is an error of kind Lost"
+        caught by commit_and_remaining_never_say_that_a_log_was_trimmed;
+    LosesInRemaining "counting in a log that was recreated is an error of kind Lost"
+        caught by commit_and_remaining_never_say_that_a_log_was_recreated;
     CriesLost "a trim that took nothing unread is reported as a loss"
         caught by a_trim_of_nothing_but_committed_records_goes_unnoticed;
     // Outages.
@@ -189,6 +234,8 @@ sabotages! {
         caught by after_a_cut_next_goes_on_and_loses_nothing;
     GivesUpSilently "after an outage nothing comes any more"
         caught by after_the_brokers_death_next_goes_on_and_loses_nothing;
+    HidesOutages "`next`, `commit` and `remaining` wait as long as the broker is gone"
+        caught by an_outage_shows_in_health_and_passes;
     SkipsAfterAnError "after an error, one record is skipped"
         caught by cuts_under_load_lose_nothing_and_keep_the_order;
     RepeatsAfterAnError "after an error, a record comes again"

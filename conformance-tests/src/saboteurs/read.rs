@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use backup_tracker::{Error, ErrorKind, EventSource, Record, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Result};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Sabotage;
 use super::source::SabotagedSource;
 use crate::bench::PROMPT;
-use crate::harness::Lane;
+use crate::harness::{DELAY, Lane};
 
 /// How many uncommitted records [`Sabotage::StallsAtAThousand`] bears.
 const STALL: u64 = 1000;
@@ -23,6 +23,13 @@ const AHEAD: usize = 10;
 const OVERTAKEN_BY: u64 = 6;
 /// After how long a wait [`Sabotage::FallsAsleep`].
 pub(super) const SLEEPY: Duration = Duration::from_millis(100);
+
+const fn offset(position: Position) -> u64 {
+    match position {
+        Position::Offset(offset) | Position::Partition { offset, .. } => offset,
+        _ => 0,
+    }
+}
 
 impl<L: Lane> SabotagedSource<L> {
     /// What the broken ones do before the first record.
@@ -37,6 +44,7 @@ impl<L: Lane> SabotagedSource<L> {
                 }
                 self.queue.append(&mut old);
             }
+            Sabotage::NewerOthersFirst => self.older = self.remaining_inner().await?,
             Sabotage::HidesLoss | Sabotage::HidesRecreation if self.notes.trimmed.load(Ordering::SeqCst) => {
                 // Looks at the first answer in advance, and keeps it to itself when it says Lost.
                 match self.sound().await?.next().now_or_never() {
@@ -86,8 +94,13 @@ impl<L: Lane> SabotagedSource<L> {
         }
         match self.sound().await?.next().await {
             Err(error) if error.kind() == ErrorKind::Lost => self.lost(error).await,
+            Err(error) if error.is_transient() && self.sabotage == Sabotage::HidesOutages => {
+                self.sit_out().await;
+                self.sound().await?.next().await
+            }
             Err(error) if error.is_transient() => {
                 let first = !std::mem::replace(&mut self.troubled, true);
+                self.failed = true;
                 if self.sabotage == Sabotage::EndsSilently && first { Ok(None) } else { Err(error) }
             }
             Ok(None) if self.sabotage == Sabotage::NeverEnds => pending().await,
@@ -98,6 +111,15 @@ impl<L: Lane> SabotagedSource<L> {
     async fn lost(&mut self, error: Error) -> Result<Option<Record>> {
         match self.sabotage {
             Sabotage::HidesLossWhileLive => self.sound().await?.next().await,
+            Sabotage::HidesRecreationWhileLive if self.notes.recreated.load(Ordering::SeqCst) => {
+                self.sound().await?.next().await
+            }
+            Sabotage::GoesOnInARecreatedLog if self.notes.recreated.load(Ordering::SeqCst) => {
+                for _ in 0..self.before + self.returned {
+                    self.sound().await?.next().await?;
+                }
+                self.sound().await?.next().await
+            }
             _ => {
                 self.lost = true;
                 self.lost_again = self.sabotage == Sabotage::RepeatsLoss;
@@ -106,13 +128,41 @@ impl<L: Lane> SabotagedSource<L> {
         }
     }
 
+    /// What is newer than the session, of those of whom nothing is outstanding, while the backlog is held back for a while.
+    async fn newer(&mut self) -> Result<Option<Record>> {
+        while (self.queue.len() as u64) < self.older {
+            let Some(record) = self.sound().await?.next().await? else { break };
+            self.queue.push_back(record);
+        }
+        let until = self.opened + SLEEPY;
+        while self.older > 0 {
+            let Ok(next) = tokio::time::timeout_at(until, self.sound().await?.next()).await else { break };
+            let Some(record) = next? else { break };
+            let writer = self.notes.writer(record.key);
+            if self.queue.iter().all(|older| self.notes.writer(older.key) != writer) {
+                return Ok(Some(record));
+            }
+            self.queue.push_back(record);
+        }
+        self.older = 0;
+        Ok(None)
+    }
+
     pub(super) async fn read(&mut self) -> Result<Option<Record>> {
+        if self.older > 0
+            && let Some(record) = self.newer().await?
+        {
+            return Ok(Some(record));
+        }
         if let Some(record) = self.queue.pop_front() {
             return Ok(Some(record));
         }
         let record = self.fetch().await?;
         let sabotage = self.sabotage;
         match sabotage {
+            Sabotage::ForgetsInHandOnASlowBroker if self.notes.slow.load(Ordering::SeqCst) => {
+                tokio::time::sleep(DELAY).await;
+            }
             Sabotage::ForgetsOnCancel => tokio::task::yield_now().await,
             Sabotage::ForgetsBacklogOnCancel if self.remaining_inner().await? > 0 => {
                 tokio::task::yield_now().await;
@@ -180,6 +230,9 @@ impl<L: Lane> SabotagedSource<L> {
             Sabotage::LeavesOutOurOwn if self.others.is_some() => {
                 return Ok(Record::left_out(record.position, 1));
             }
+            Sabotage::CountsOthersAgainAfterAnError if others && std::mem::take(&mut self.troubled) => {
+                return Ok(Record::left_out(record.position, 2));
+            }
             Sabotage::ForgetsOthersOnCancel if others => {
                 tokio::task::yield_now().await;
                 return Ok(Record::left_out(record.position, 1));
@@ -209,6 +262,12 @@ impl<L: Lane> SabotagedSource<L> {
             }
             Sabotage::LosesEmptyPayloads if record.payload.as_ref().is_some_and(Bytes::is_empty) => {
                 record.payload = None;
+            }
+            Sabotage::PositionsStartAnew => record.position = Position::Offset(self.returned),
+            Sabotage::RepeatsPositions => record.position = Position::Offset(offset(record.position) / 2),
+            Sabotage::MixesPartitions => {
+                let offset = offset(record.position);
+                record.position = Position::Partition { partition: u32::from(offset % 2 == 1), offset };
             }
             Sabotage::CommitsOnFetch => self.sound().await?.commit().await?,
             Sabotage::NewBeforeOldAfterRestart => {

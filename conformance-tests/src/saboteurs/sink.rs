@@ -20,11 +20,13 @@ pub struct SabotagedSink<L: Lane> {
     notes: Arc<Notes>,
     held: VecDeque<Event>,
     sending: bool,
+    /// A send that failed, to be repeated.
+    late: Option<Event>,
 }
 
 impl<L: Lane> SabotagedSink<L> {
     pub(super) const fn new(inner: L::Sink, sabotage: Sabotage, notes: Arc<Notes>) -> Self {
-        Self { inner, sabotage, notes, held: VecDeque::new(), sending: false }
+        Self { inner, sabotage, notes, held: VecDeque::new(), sending: false, late: None }
     }
 
     fn broken(&self, event: &Event) -> Event {
@@ -129,8 +131,20 @@ impl<L: Lane> Sink for SabotagedSink<L> {
             }
             _ => {}
         }
+        self.notes.wrote(event);
         let sent = self.pass_on(event).await;
         self.sending = false;
+        if self.sabotage == Sabotage::BringsUnknownLate {
+            match &sent {
+                Ok(()) => {
+                    if let Some(late) = self.late.take() {
+                        self.inner.send(&late).await?;
+                    }
+                }
+                Err(error) if error.delivery() == Delivery::Unknown => self.late = Some(event.clone()),
+                Err(_) => {}
+            }
+        }
         match sent {
             Err(error) if error.is_transient() && self.sabotage == Sabotage::LiesAboutNotSent => {
                 self.notes.limbo().push(event.clone());

@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use backup_tracker::wire::Others;
-use backup_tracker::{Error, EventSource, Record, Remaining, Result, StartAt};
+use backup_tracker::{Error, ErrorKind, EventSource, Record, Remaining, Result, StartAt};
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Sabotage;
 use super::lane::Notes;
 use super::read::SLEEPY;
-use crate::bench::PROMPT;
+use crate::bench::{PAUSE, PROMPT};
 use crate::harness::Lane;
 
 /// The source of a [`SabotagedLane`](super::SabotagedLane).
@@ -36,8 +38,13 @@ pub struct SabotagedSource<L: Lane> {
     pub(super) lost: bool,
     pub(super) lost_again: bool,
     pub(super) troubled: bool,
+    /// There was an outage.
+    pub(super) failed: bool,
     pub(super) cancelled: bool,
     pub(super) asleep: bool,
+    /// How many records of the backlog are held back, and until when.
+    pub(super) older: u64,
+    pub(super) opened: Instant,
 }
 
 impl<L: Lane> SabotagedSource<L> {
@@ -77,8 +84,12 @@ impl<L: Lane> SabotagedSource<L> {
         sabotage: Sabotage,
         notes: Arc<Notes>,
     ) -> Result<Self> {
-        let inner = Some(lane.observer(start).await?);
-        let mut source = Self::new(inner, lane, "", sabotage, notes);
+        let inner = match sabotage {
+            Sabotage::ObserversCommit => lane.source("observers", start).await?,
+            Sabotage::ObserversIgnoreLatest => lane.observer(StartAt::Earliest).await?,
+            _ => lane.observer(start).await?,
+        };
+        let mut source = Self::new(Some(inner), lane, "", sabotage, notes);
         source.begin().await?;
         Ok(source)
     }
@@ -106,8 +117,11 @@ impl<L: Lane> SabotagedSource<L> {
             lost: false,
             lost_again: false,
             troubled: false,
+            failed: false,
             cancelled: false,
             asleep: false,
+            older: 0,
+            opened: Instant::now(),
         }
     }
 
@@ -120,6 +134,13 @@ impl<L: Lane> SabotagedSource<L> {
 
     pub(super) async fn remaining_inner(&mut self) -> Result<u64> {
         Ok(self.sound().await?.remaining().await?.total())
+    }
+
+    /// Waits, if it hides outages, as long as there is one.
+    pub(super) async fn sit_out(&mut self) {
+        while self.sabotage == Sabotage::HidesOutages && self.notes.is_gone() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn pay(&mut self) -> Result<()> {
@@ -137,6 +158,7 @@ impl<L: Lane> SabotagedSource<L> {
 
 impl<L: Lane> EventSource for SabotagedSource<L> {
     async fn next(&mut self) -> Result<Option<Record>> {
+        self.sit_out().await;
         self.pay().await?;
         self.cancelled = true;
         let record = self.read().await?;
@@ -148,6 +170,7 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        self.sit_out().await;
         self.commits += 1;
         let read = self.before + self.returned;
         match self.sabotage {
@@ -161,6 +184,18 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
                 self.notes.positions.forget(&self.group);
                 tokio::task::yield_now().await;
                 self.commit_at(read).await
+            }
+            Sabotage::CommitsIntoARecreatedLog
+                if self.notes.recreated.load(Ordering::SeqCst) && !self.lost =>
+            {
+                self.commit_at(read).await
+            }
+            Sabotage::LosesInCommit if self.notes.trimmed.load(Ordering::SeqCst) && !self.lost => {
+                Err(Error::new(ErrorKind::Lost, "commit", "the records at the position are gone"))
+            }
+            Sabotage::CommitsWithoutTheApplication => {
+                self.notes.claim(&self.group);
+                self.sound().await?.commit().await
             }
             Sabotage::ConfirmsTooEarly => {
                 self.owed = true;
@@ -189,8 +224,26 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
     }
 
     async fn remaining(&mut self) -> Result<Remaining> {
-        let remaining = self.remaining_inner().await? + self.queue.len() as u64;
+        self.sit_out().await;
+        let sabotage = self.sabotage;
+        match sabotage {
+            Sabotage::CountingTakesARecord if self.remaining_inner().await? > 0 => {
+                let record = self.sound().await?.next().await?;
+                tokio::task::yield_now().await;
+                self.queue.extend(record);
+            }
+            Sabotage::LosesInRemaining if self.notes.recreated.load(Ordering::SeqCst) && !self.lost => {
+                return Err(Error::new(ErrorKind::Lost, "count", "the records at the position are gone"));
+            }
+            _ => {}
+        }
+        let counted = self.remaining_inner().await;
+        self.failed |= counted.is_err();
+        let remaining = counted? + self.queue.len() as u64;
         let remaining = match self.sabotage {
+            Sabotage::CountsTooFewAfterAnOutage if self.failed => remaining.saturating_sub(1),
+            Sabotage::CountsTooFewAfterALoss if self.lost => remaining.saturating_sub(1),
+            Sabotage::MixesPartitions => return Ok(Remaining::in_partitions([remaining, 0])),
             Sabotage::CountsTooFew => remaining.saturating_sub(1),
             Sabotage::NeverCountsToZero => remaining + 1,
             Sabotage::CountsNoOthers if self.others.is_some() => remaining.saturating_sub(1),
@@ -200,7 +253,21 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
     }
 
     async fn claim(&mut self, application: &str) -> Result<()> {
-        self.sound().await?.claim(application).await
+        let refused = || Error::config("group", "it belongs to another application");
+        match self.sabotage {
+            Sabotage::ForgetsTheApplication => Ok(()),
+            Sabotage::CommitsWithoutTheApplication if self.notes.is_claimed(&self.group) => Ok(()),
+            Sabotage::RefusesItsOwnApplication if !self.notes.claim(&self.group) => Err(refused()),
+            Sabotage::ObserversClaim if self.group.is_empty() => {
+                let first = self.notes.claim("observers") && self.notes.claim(application);
+                if first || self.notes.is_claimed(application) { Ok(()) } else { Err(refused()) }
+            }
+            _ => {
+                let claimed = self.sound().await?.claim(application).await;
+                self.failed |= claimed.is_err();
+                claimed
+            }
+        }
     }
 
     fn leave_out(&mut self, others: Others) {
