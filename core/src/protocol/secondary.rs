@@ -17,7 +17,8 @@ use crate::transition::BackupTransition;
 use crate::wire::{DecodeError, Decoded};
 
 /// How long a step to Ready may wait for the listeners of earlier steps, with the gate shut and nothing read meanwhile, so that
-/// its commit covers nothing that was not told. After that the gate follows the log without the commit (T12).
+/// its commit covers nothing that was not told. After that the gate follows the log without the commit until they have returned
+/// (T12).
 pub(crate) const LISTENER_GRACE: Duration = Duration::from_secs(1);
 
 /// Whether the position moves before or after the listeners of a step to Ready (T2).
@@ -137,6 +138,8 @@ pub(crate) struct Secondary {
     state: BackupState,
     last: Option<BackupTransition>,
     held: Option<Held>,
+    /// A step to Ready has waited for the call that is running, in vain. No other waits for it.
+    listeners_are_late: bool,
     /// What the last view said.
     synced: bool,
     gate_open: bool,
@@ -195,6 +198,7 @@ impl Secondary {
             backlog: Backlog::new(),
             last: None,
             held: None,
+            listeners_are_late: false,
             synced: false,
             gate_open: false,
             lost: false,
@@ -351,11 +355,15 @@ impl Secondary {
         let leads_to_ready = change.transition.to == BackupState::Ready;
         self.position.ready = leads_to_ready;
         // With the gate open, nothing may keep the source from telling of the next operation.
-        if !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst || gate_was_open {
+        let waits_for_nothing =
+            !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst || gate_was_open;
+        if waits_for_nothing {
             self.show(change, false, effects);
         } else if self.calls.are_covered() {
             self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: now } });
             effects.push(Effect::Commit { insist: true });
+        } else if self.listeners_are_late {
+            self.show(change, false, effects);
         } else {
             let until = now.saturating_add(LISTENER_GRACE);
             self.held = Some(Held { change, waits: Waits::ForListeners { until } });
@@ -419,6 +427,7 @@ impl Secondary {
 
     fn returned(&mut self, effects: &mut Vec<Effect>) {
         self.calls.returned();
+        self.listeners_are_late = false;
         if let Some(Held { waits, .. }) = &mut self.held
             && matches!(waits, Waits::ForListeners { .. })
             && self.calls.are_covered()
@@ -450,6 +459,7 @@ impl Secondary {
         match &self.held {
             Some(Held { waits: Waits::ForListeners { until }, .. }) if now >= *until => {
                 if let Some(Held { change, .. }) = self.held.take() {
+                    self.listeners_are_late = true;
                     self.show(change, false, effects);
                 }
             }
