@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 use super::board::Board;
 use super::counters::Counters;
 use super::dispatch::{Dispatcher, Done};
-use super::patience::{Patience, Reading};
+use super::patience::{GiveUp, Patience, Reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Position, Record};
 use crate::health::Activity;
@@ -39,14 +39,28 @@ pub(super) struct Surroundings {
     pub(super) backlog: Share,
     pub(super) calls: Share,
     pub(super) retry: RetryPolicy,
+    pub(super) limits: GiveUp,
 }
 
 impl Surroundings {
     /// Shows an error that passes.
-    pub(super) fn trouble(&self, activity: Activity, error: Error, wait: Duration) {
+    ///
+    /// # Errors
+    ///
+    /// The error as one that does not pass, when it has lasted for longer than the user puts up with its cause.
+    pub(super) fn trouble(&mut self, activity: Activity, error: Error, wait: Duration) -> Result<()> {
         self.counters.troubles.fetch_add(1, Ordering::Relaxed);
+        if self.limits.is_due(activity, error.cause(), Instant::now()) {
+            return Err(error.into_permanent());
+        }
         warn!(%error, ?activity, ?wait, "in trouble; trying again");
         self.board.fails(activity, error);
+        Ok(())
+    }
+
+    pub(super) fn works(&mut self, activity: Activity) {
+        self.limits.works(activity);
+        self.board.works(activity);
     }
 }
 
@@ -163,7 +177,7 @@ impl<S: EventSource> Follower<S> {
                 return Err(error);
             }
             let wait = self.committing.fail();
-            self.around.trouble(Activity::Committing, error, wait);
+            self.around.trouble(Activity::Committing, error, wait)?;
             tokio::time::sleep(wait).await;
         }
         self.works(Activity::Committing);
@@ -197,7 +211,7 @@ impl<S: EventSource> Follower<S> {
             return Err(error);
         }
         let wait = self.reading.fail(Instant::now());
-        self.around.trouble(Activity::Contact, error, wait);
+        self.around.trouble(Activity::Contact, error, wait)?;
         Ok(Input::OutOfContact { now: self.now() })
     }
 
@@ -208,7 +222,7 @@ impl<S: EventSource> Follower<S> {
     }
 
     async fn in_contact(&mut self) -> Result<()> {
-        self.around.board.works(Activity::Contact);
+        self.around.works(Activity::Contact);
         info!("reading works again");
         let effects = self.handle(Input::InContact);
         self.perform(effects).await
@@ -220,7 +234,7 @@ impl<S: EventSource> Follower<S> {
             Activity::Counting => self.counting.works(),
             Activity::Contact => {}
         }
-        self.around.board.works(activity);
+        self.around.works(activity);
     }
 
     fn handle(&mut self, input: Input) -> Vec<Effect> {
@@ -306,9 +320,9 @@ impl<S: EventSource> Follower<S> {
         }
     }
 
-    fn failed(&self, activity: Activity, error: Error, wait: Duration, then: Input) -> Result<Input> {
+    fn failed(&mut self, activity: Activity, error: Error, wait: Duration, then: Input) -> Result<Input> {
         if error.is_transient() {
-            self.around.trouble(activity, error, wait);
+            self.around.trouble(activity, error, wait)?;
             Ok(then)
         } else if error.kind() == ErrorKind::Lost {
             // A source says so by `next`; one that does it here is followed all the same.

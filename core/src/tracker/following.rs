@@ -78,7 +78,7 @@ impl<S: EventSource> Following<S> {
 
     async fn follow(self, progress: &mut Progress<S>) -> Result<()> {
         let Self { supply, application, settings } = self;
-        let Progress::Opening(around) = &*progress else { return Ok(()) };
+        let Progress::Opening(around) = &mut *progress else { return Ok(()) };
         let source = match supply {
             Supply::Open(source) => source,
             Supply::Opener(opener) => open(opener, around).await?,
@@ -96,17 +96,17 @@ impl<S: EventSource> Following<S> {
 }
 
 /// Opens a source, through errors that pass.
-async fn open<S>(mut opener: Opener<S>, around: &Surroundings) -> Result<S> {
+async fn open<S>(mut opener: Opener<S>, around: &mut Surroundings) -> Result<S> {
     let mut patience = Patience::new(around.retry);
     loop {
         match opener.open().await {
             Ok(source) => {
-                around.board.works(Activity::Contact);
+                around.works(Activity::Contact);
                 return Ok(source);
             }
             Err(error) if error.is_transient() => {
                 let wait = patience.fail();
-                around.trouble(Activity::Contact, error, wait);
+                around.trouble(Activity::Contact, error, wait)?;
                 sleep(wait).await;
             }
             Err(error) => return Err(error),

@@ -4,7 +4,39 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::ErrorKind;
+use crate::health::Activity;
 use crate::retry::{RetryPolicy, Waits};
+
+/// How long trouble of which cause may last (S14): for ever where nothing is set.
+#[derive(Debug, Default)]
+pub(super) struct GiveUp {
+    limits: Vec<(ErrorKind, Duration)>,
+    /// Of each activity, the cause of its trouble, and since when.
+    troubles: [Option<(ErrorKind, Instant)>; 3],
+}
+
+impl GiveUp {
+    pub(super) fn set(&mut self, cause: ErrorKind, limit: Duration) {
+        self.limits.retain(|(of, _)| *of != cause);
+        self.limits.push((cause, limit));
+    }
+
+    /// It failed. Whether that has lasted too long.
+    pub(super) fn is_due(&mut self, activity: Activity, cause: Option<ErrorKind>, now: Instant) -> bool {
+        let trouble = &mut self.troubles[activity as usize];
+        *trouble = cause.map(|cause| match *trouble {
+            Some((before, since)) if before == cause => (cause, since),
+            _ => (cause, now),
+        });
+        let limit = |cause| self.limits.iter().find(|(of, _)| *of == cause).map(|(_, limit)| *limit);
+        trouble.is_some_and(|(cause, since)| limit(cause).is_some_and(|limit| now - since >= limit))
+    }
+
+    pub(super) const fn works(&mut self, activity: Activity) {
+        self.troubles[activity as usize] = None;
+    }
+}
 
 /// The back-off of one activity.
 #[derive(Debug)]
@@ -139,6 +171,25 @@ mod tests {
         }
         assert!(recoveries <= 3, "{recoveries} recoveries");
         assert!(attempts <= 25, "{attempts} attempts in a minute");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cause_is_given_up_on_when_it_alone_has_lasted_for_its_limit() {
+        use ErrorKind::{Denied, NotFound};
+        const LIMIT: Duration = Duration::from_secs(60);
+        let mut give_up = GiveUp::default();
+        give_up.set(Denied, Duration::ZERO);
+        give_up.set(Denied, LIMIT);
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(!give_up.is_due(Activity::Contact, Some(Denied), at(0)));
+        assert!(!give_up.is_due(Activity::Contact, Some(NotFound), at(50)), "another cause begins anew");
+        assert!(!give_up.is_due(Activity::Contact, Some(NotFound), at(500)), "which has no limit");
+        assert!(!give_up.is_due(Activity::Contact, Some(Denied), at(500)));
+        assert!(!give_up.is_due(Activity::Committing, Some(Denied), at(560)), "each activity by itself");
+        assert!(give_up.is_due(Activity::Contact, Some(Denied), at(560)));
+        give_up.works(Activity::Contact);
+        assert!(!give_up.is_due(Activity::Contact, Some(Denied), at(600)));
+        assert!(!give_up.is_due(Activity::Contact, None, at(700)));
     }
 
     #[tokio::test(start_paused = true)]

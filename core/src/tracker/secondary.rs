@@ -13,9 +13,10 @@ use super::counters::Counters;
 use super::dispatch::{self, Dispatcher, Listeners};
 use super::follow::Surroundings;
 use super::following::{Following, Supply};
+use super::patience::GiveUp;
 use super::{checked_application, runtime};
 use crate::erased::Opener;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::{Notice, Outcome, from_notice_fn, reentry};
@@ -292,16 +293,18 @@ pub struct SecondaryBuilder<S> {
     supply: Supply<S>,
     listeners: Listeners<SecondaryBackupTracker>,
     retry: RetryPolicy,
+    limits: GiveUp,
     settings: Settings,
 }
 
 impl<S: EventSource + 'static> SecondaryBuilder<S> {
-    const fn new(application: String, supply: Supply<S>) -> Self {
+    fn new(application: String, supply: Supply<S>) -> Self {
         Self {
             application,
             supply,
             listeners: Listeners::new(),
             retry: RetryPolicy::new().longest(SecondaryBackupTracker::DEFAULT_LONGEST_WAIT).for_ever(),
+            limits: GiveUp::default(),
             settings: Settings {
                 order: CommitOrder::CommitFirst,
                 shut_while_starting: false,
@@ -350,6 +353,14 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
     /// is read that came to the log meanwhile. Never unless set.
     pub fn shut_gate_after_silence(mut self, limit: Duration) -> Self {
         self.settings.shut_after_silence = Some(limit);
+        self
+    }
+
+    /// Ends the following when trouble with this [`cause`](Error::cause) has lasted so long (S14): the error that ends it then
+    /// has the cause's kind. Trouble is put up with forever unless set, since a permission that was withdrawn, or a topic that is
+    /// missing while an operator works on it, may come back. Opening is strict in any case. May be called for several causes.
+    pub fn give_up_on(mut self, cause: ErrorKind, after: Duration) -> Self {
+        self.limits.set(cause, after);
         self
     }
 
@@ -425,6 +436,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             backlog: Share::backlog(&series),
             calls: Share::calls_waiting(&series),
             retry: self.retry,
+            limits: self.limits,
         };
         let following = Following { supply: self.supply, application, settings: self.settings };
         let run = following.run(around, close, EndOfBoard(board));

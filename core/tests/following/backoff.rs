@@ -45,3 +45,27 @@ async fn a_policy_without_waits_is_no_hot_loop() {
     assert!(faults.now().failed <= 1001, "{} attempts in a second", faults.now().failed);
     assert!(!secondary.health().is_healthy());
 }
+
+#[tokio::test(start_paused = true)]
+async fn s14_trouble_with_a_cause_is_put_up_with_forever_or_for_as_long_as_the_user_says() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    for limit in [None, Some(LIMIT)] {
+        let world = World::new();
+        let (source, faults) = faulty(&world.log);
+        faults.set(|calls| calls.next = Goes::FailsBecause(ErrorKind::Denied));
+        let mut builder = SecondaryBackupTracker::builder("app", source);
+        if let Some(limit) = limit {
+            builder =
+                builder.give_up_on(ErrorKind::Denied, limit).give_up_on(ErrorKind::NotFound, Duration::ZERO);
+        }
+        let secondary = builder.build().unwrap();
+        within(secondary.health_is(|health| matches!(health, Health::Troubled { .. }))).await;
+        assert_eq!(secondary.health().error().unwrap().cause(), Some(ErrorKind::Denied));
+        assert!(secondary.health().to_string().contains("denied"), "{}", secondary.health());
+        let ended = tokio::time::timeout(2 * LIMIT, secondary.closed()).await;
+        assert_eq!(ended.is_ok(), limit.is_some());
+        if let Ok(ended) = ended {
+            assert_eq!(ended.unwrap_err().kind(), ErrorKind::Denied);
+        }
+    }
+}

@@ -16,6 +16,8 @@ pub(crate) enum Goes {
     #[default]
     Well,
     Fails(ErrorKind),
+    /// In a way that passes.
+    FailsBecause(ErrorKind),
     /// It never ends.
     Hangs,
     Panics,
@@ -26,6 +28,9 @@ impl Goes {
         match self {
             Self::Well => Ok(()),
             Self::Fails(kind) => Err(Error::new(kind, operation, "on purpose")),
+            Self::FailsBecause(cause) => {
+                Err(Error::new(ErrorKind::Unavailable, operation, "on purpose").with_cause(cause))
+            }
             Self::Hangs => pending().await,
             Self::Panics => panic!("{operation} panics on purpose"),
         }
