@@ -170,7 +170,7 @@ impl Error {
         self
     }
 
-    /// The error with the kind that it would have if it could not pass (S14): a permission that is withdrawn while a session
+    /// The error with the kind that it would have if it could not pass: a permission that is withdrawn while a session
     /// is open is [`Unavailable`](ErrorKind::Unavailable) because of [`Denied`](ErrorKind::Denied).
     ///
     /// ```

@@ -46,7 +46,7 @@
 //! | hold work back while an operation runs | [`WorkGate`]; in a test [`GateKeeper`] |
 //! | be called | [`Listener`], [`Change`] |
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
-//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12), [`transport`], `backup-tracker-conformance` |
+//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12, S15, S16), [`transport`], `backup-tracker-conformance` |
 //! | know at 3 a.m. what it does | [`metrics`], an optional feature |
 //! | only look at a log | [`Applier`] and [`Backlog`], the rules of a secondary without the rest of it |
 //! | speak to services in other languages | [`wire`] |
@@ -55,7 +55,8 @@
 //!
 //! - **T1** Only the own application's events have an effect. All applications may share one log.
 //! - **T2** On an event that leads to Ready: commit, then apply, then listeners. The other order is
-//!   [`CommitOrder::ListenersFirst`].
+//!   [`CommitOrder::ListenersFirst`]. In both, a commit never covers a step whose listeners have not returned, except, in the
+//!   first, the Ready for which it is made. So after a crash every other step is told again that was not told to the end.
 //! - **T3** Nothing is ever committed while the own application is not Ready. While it is Ready, events of other
 //!   applications may be committed, now and then, so that a quiet application does not re-read a busy log.
 //! - **T4** Since only Ready is ever committed, a resumed session starts in Ready, not in Starting.
@@ -66,17 +67,28 @@
 //! - **T7** A primary announces first and changes its own state after. What is given up with an unknown outcome is followed
 //!   by the way back to Ready before anything else.
 //! - **T8** A listener that fails or panics is reported and does not stop the others. Listeners see every step of the
-//!   session, in order.
-//! - **T9** A secondary never dies silently: [`Health`], [`SecondaryBackupTracker::closed`].
+//!   session, in order, but for those that are passed over because they were still busy
+//!   ([`Change::passed_over`]).
+//! - **T9** A secondary never dies silently: [`Health`], [`SecondaryBackupTracker::closed`]. Trouble is retried forever with
+//!   back-off, also that with a [cause](Error::cause), unless [`give_up_on`](SecondaryBuilder::give_up_on) sets a limit.
 //! - **T10** [`SecondaryBackupTracker::synced`] returns once everything that the log held at opening has been applied;
 //!   until then the gate is shut.
 //! - **T11** A retry keeps the event's id; a secondary applies an id once, however often the log holds it. It remembers the
 //!   newest 4,096 ids of its application in a session.
+//! - **T12** State and gate wait for nothing but the log. A listener that does not return shows in health and metrics; a step
+//!   to Ready waits for it once, for 1 s and with the gate still shut. A commit that is not due now, and a count when everything
+//!   is read, are given up after 1 s in favour of reading, and tried again. Only the commit of a Ready comes before the opening
+//!   of the gate.
+//! - **T13** A service can choose to be shut after it was out of contact for a time:
+//!   [`shut_gate_after_silence`](SecondaryBuilder::shut_gate_after_silence).
+//! - **T14** After a loss (S12) the gate is shut until a step says where the application is, unless
+//!   [`open_gate_after_loss`](SecondaryBuilder::open_gate_after_loss) says otherwise. An operation that was running counts as
+//!   running until then.
 //!
 //! # When things fail
 //!
 //! *The broker cannot be reached.* A primary's call is tried again for as long as its [`RetryPolicy`] says, then the caller
-//! gets the error. A secondary keeps state and gate as they are, tries again for ever, and shows it in its health.
+//! gets the error. A secondary keeps state and gate as they are, retries forever, and shows it in its health.
 //!
 //! *Clean shutdown.* [`BackupTracker::close`] and [`SecondaryBackupTracker::close`]. Neither announces nor commits anything,
 //! except that a primary pays what it owes (T7). The gate of a tracker that has ended is shut for good, and who waits to enter

@@ -356,7 +356,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         self
     }
 
-    /// Ends the following when trouble with this [`cause`](Error::cause) has lasted so long (S14): the error that ends it then
+    /// Ends the following when trouble with this [`cause`](Error::cause) has lasted so long: the error that ends it then
     /// has the cause's kind. Trouble is put up with forever unless set, since a permission that was withdrawn, or a topic that is
     /// missing while an operator works on it, may come back. Opening is strict in any case. May be called for several causes.
     pub fn give_up_on(mut self, cause: ErrorKind, after: Duration) -> Self {

@@ -12,4 +12,5 @@ mod losses;
 mod notices;
 mod opening;
 mod places;
+mod span;
 mod stuck;

@@ -95,7 +95,8 @@ struct World<'a> {
     told: Vec<usize>,
     /// Those that were applied in this session and not told yet, oldest first.
     untold: Vec<usize>,
-    running: Option<usize>,
+    /// The call that has not returned: of a step, or about no step.
+    running: Option<Option<usize>>,
     state: BackupState,
     gate_open: bool,
     synced: bool,
@@ -152,7 +153,7 @@ impl<'a> World<'a> {
             let returns = self.running.is_some()
                 && (choices.take(&[true, false]) || (idle && choices.take(&[true, false])));
             let input = if returns {
-                self.told.extend(self.running.take());
+                self.told.extend(self.running.take().flatten());
                 Input::Returned
             } else if !machine.reads() || (read < self.log.len() && choices.take(&[false, false, true])) {
                 now += LISTENER_GRACE;
@@ -163,7 +164,7 @@ impl<'a> World<'a> {
                 read += 1;
                 Input::Record { position, decoded: decoded(self.log, read - 1), now }
             } else if self.running.is_some() {
-                self.told.extend(self.running.take());
+                self.told.extend(self.running.take().flatten());
                 Input::Returned
             } else {
                 return true;
@@ -236,9 +237,12 @@ impl<'a> World<'a> {
                 let needs_commit =
                     self.order == CommitOrder::CommitFirst && change.transition.to == BackupState::Ready;
                 assert!(committed || !needs_commit, "T2: a Ready was told before its commit: {:?}", self.log);
-                self.running = Some(next);
+                self.running = Some(Some(next));
             }
-            Effect::Call(Call::Notice(_)) => return Some(Input::Returned),
+            Effect::Call(Call::Notice(_)) => {
+                assert_eq!(self.running, None, "two calls at a time");
+                self.running = Some(None);
+            }
             Effect::Gap { .. } => {
                 // The ids of an earlier session are not remembered: a repetition of what that one committed looks odd.
                 assert_eq!(
