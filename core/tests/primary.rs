@@ -393,12 +393,13 @@ async fn headers_go_with_every_announcement_behind_those_of_the_library() {
         .header("reason", "a test")
         .build()
         .unwrap();
-    primary.start_backup().await.unwrap();
+    let begun = primary.start_backup().await.unwrap().id.to_string();
     primary.finish_backup().await.unwrap();
-    for record in log.records() {
+    let content_type: (_, &[u8]) = ("content-type", b"application/cbor");
+    let operation = ("backup-tracker-operation", begun.as_bytes());
+    for (record, own) in log.records().iter().zip([&[content_type][..], &[content_type, operation]]) {
         let headers: Vec<_> = record.headers.iter().map(|h| (h.name.as_str(), &h.value[..])).collect();
-        let own: (_, &[u8]) = ("content-type", b"application/cbor");
-        assert_eq!(headers, [own, ("announced-by", b"nightly"), ("reason", b"a test")]);
+        assert_eq!(headers, [own, &[("announced-by", b"nightly"), ("reason", b"a test")]].concat());
     }
 }
 
@@ -422,7 +423,7 @@ async fn a_primary_takes_up_where_another_one_left_off() {
 
 #[tokio::test]
 async fn bad_settings_are_refused_by_name() {
-    for name in [" ", "content-type", "Traceparent"] {
+    for name in [" ", "content-type", "Traceparent", "Backup-Tracker-Operation"] {
         let builder = PrimaryBackupTracker::builder("app", log().sink()).header(name, "x");
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

@@ -56,6 +56,7 @@ pub(crate) enum SkipReason {
     Undecodable,
     Forbidden,
     Duplicate,
+    OtherOperation,
 }
 
 impl SkipReason {
@@ -66,6 +67,7 @@ impl SkipReason {
             Self::Undecodable => "undecodable",
             Self::Forbidden => "forbidden",
             Self::Duplicate => "duplicate",
+            Self::OtherOperation => "other_operation",
         }
     }
 }

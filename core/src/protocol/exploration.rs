@@ -47,11 +47,12 @@ fn whatever_becomes_of_its_sends_a_primary_and_its_log_agree() {
         let mut choices = Choices(number * 2_654_435_761);
         let mut primary = Primary::new("app".into(), BackupState::Starting);
         let mut log: Vec<BackupTransition> = Vec::new();
+        // Nothing comes after them by itself: the caller knows that they may be in the log, and repeats the call.
+        let mut given_up = Vec::new();
         for step in 0..4 {
             let id = Uuid::from_u128(2 * (step + 1));
-            let insist = choices.take(&[false, true]);
             let action = choices.take(&ACTIONS);
-            let command = Command { action, id, now_millis: 0, only_if_running: None, insist };
+            let command = Command { action, id, now_millis: 0, only_if_running: None };
             let before = primary.state();
             let answer = drive(&mut primary, In::Command(command), &mut log, &mut choices);
             match answer.expect("every command is answered") {
@@ -66,19 +67,31 @@ fn whatever_becomes_of_its_sends_a_primary_and_its_log_agree() {
                 Err(error) if error.kind() == ErrorKind::IllegalTransition => {
                     assert_eq!(error.states(), Some((primary.state(), action.target())));
                 }
-                Err(_) => assert!(primary.state() == before || primary.state() == BackupState::Ready),
+                Err(error) => {
+                    assert!(primary.state() == before || primary.state() == BackupState::Ready);
+                    if primary.pending().is_none() && error.delivery() == Delivery::Unknown {
+                        given_up.push(id);
+                    }
+                }
             }
-            if primary.owes().is_none() {
-                let end = log.last().map_or(BackupState::Starting, |last| last.to);
+            if primary.pending().is_none() {
+                let last = log.iter().rev().find(|step| !given_up.contains(&step.id));
+                let end = last.map_or(BackupState::Starting, |last| last.to);
                 assert_eq!(end, primary.state(), "number {number}, step {step}: {log:?}");
             }
         }
         // With a broker that works again, what is owed gets paid, and everybody is where the primary is.
         drive(&mut primary, In::Idle, &mut log, &mut Choices(0));
-        assert!(primary.owes().is_none());
-        assert_eq!(log.last().map_or(BackupState::Starting, |last| last.to), primary.state());
+        assert!(primary.pending().is_none());
+        drive(&mut primary, In::Command(ready(100)), &mut log, &mut Choices(0)).unwrap().unwrap();
+        assert_eq!((log.last().unwrap().to, primary.state()), (BackupState::Ready, BackupState::Ready));
         assert!(log.iter().all(|t| t.from.can_become(t.to)), "a step that the table forbids: {log:?}");
     }
+}
+
+fn ready(id: u128) -> Command {
+    let action = Action::StartupComplete;
+    Command { action, id: Uuid::from_u128(id), now_millis: 0, only_if_running: None }
 }
 
 fn drive(
@@ -118,7 +131,7 @@ fn drive(
                 assert!(answer.replace(result).is_none(), "answered twice");
                 continue;
             }
-            Do::Apply(_) | Do::Owe(..) => continue,
+            Do::Apply(_) | Do::Postpone(..) => continue,
         };
         effects.extend(primary.handle(next));
     }

@@ -53,10 +53,10 @@ impl Drop for EndOfBoard {
 impl<S: Sink> Announcer<S> {
     pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         let _end = EndOfBoard(self.board.clone());
-        let mut until_paid = self.retry.for_ever().waits();
-        let mut wait = until_paid.next();
+        let mut until_announced = self.retry.for_ever().waits();
+        let mut wait = until_announced.next();
         let close = loop {
-            let pause = wait.filter(|_| self.machine.owes().is_some());
+            let pause = wait.filter(|_| self.machine.pending().is_some());
             tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -71,12 +71,12 @@ impl<S: Sink> Announcer<S> {
                     // A single attempt, so that callers need not wait long behind it.
                     let once = self.retry.give_up_after(Duration::ZERO).waits();
                     self.process(Input::Idle, once, None, None).await;
-                    wait = until_paid.next();
+                    wait = until_announced.next();
                 }
             }
-            if self.machine.owes().is_none() {
-                until_paid = self.retry.for_ever().waits();
-                wait = until_paid.next();
+            if self.machine.pending().is_none() {
+                until_announced = self.retry.for_ever().waits();
+                wait = until_announced.next();
             }
         };
         requests.close();
@@ -102,17 +102,17 @@ impl<S: Sink> Announcer<S> {
         debug!("the primary is closed");
     }
 
-    /// What is owed gets a last chance.
+    /// The pending announcement gets a last chance.
     async fn end(&mut self) -> Result<()> {
         let waits = self.retry.waits();
         self.process(Input::Idle, waits, None, None).await;
         if self.machine.state().is_operation() {
             warn!(state = %self.machine.state(), "the primary ends in the middle of an operation; the next one must say Ready");
         }
-        let Some(owed) = self.machine.owes() else { return Ok(()) };
-        error!(%owed, "the primary ends and still owes an announcement; secondaries may stay paused");
+        let Some(pending) = self.machine.pending() else { return Ok(()) };
+        error!(%pending, "the primary ends with a pending announcement; secondaries may stay paused");
         let error = self.board.status().health().error().cloned();
-        Err(error.unwrap_or_else(|| Error::closed("announce what is owed")))
+        Err(error.unwrap_or_else(|| Error::closed("announce what is pending")))
     }
 
     async fn process(
@@ -149,13 +149,13 @@ impl<S: Sink> Announcer<S> {
                     }
                     continue;
                 }
-                Effect::Owe(transition, error) => {
-                    error!(%transition, %error, "nobody knows what the log holds: the way back to Ready is owed");
+                Effect::Postpone(transition, error) => {
+                    error!(%transition, %error, "given up; the return to Ready is pending and is announced in the background");
                     continue;
                 }
             };
             effects.extend(self.machine.handle(next));
-            self.metrics.owes(self.machine.owes().is_some());
+            self.metrics.owes(self.machine.pending().is_some());
         }
     }
 

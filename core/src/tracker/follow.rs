@@ -388,6 +388,15 @@ impl<S: EventSource> Follower<S> {
                 info!(%position, %id, "skipped: applied before");
                 &counters.duplicate
             }
+            Skip::OtherOperation { named, running } => {
+                warn!(
+                    %position,
+                    %named,
+                    %running,
+                    "skipped: it ends another operation than the one that runs; two primaries announce this application"
+                );
+                &counters.other_operation
+            }
         };
         counter.add_one();
     }

@@ -20,7 +20,7 @@ pub enum WorkError<T, E> {
     /// The work returned this error. Its end was announced.
     #[error("the work failed: {0}")]
     Work(E),
-    /// The work is over, but its end is not announced yet. The tracker owes it and goes on trying in the background, before
+    /// The work is over, but its end is not announced yet. It is pending: the tracker goes on trying in the background, before
     /// anything else, until it is closed. With an error of kind [`IllegalTransition`](crate::ErrorKind::IllegalTransition)
     /// there is nothing left to announce: somebody else had ended the operation.
     #[error("the work is over, but its end is not announced yet: {error}")]
@@ -90,7 +90,7 @@ where
     let operation = Uuid::new_v4();
     // Before the beginning: the caller may drop the future while that is on its way.
     let mut end = End { tracker, operation, finish, announced: false };
-    let begun = tracker.answer(tracker.request(start, operation, None, false)).await;
+    let begun = tracker.answer(tracker.request(start, operation, None)).await;
     if let Err(error) = begun {
         end.announced = true;
         return Err(WorkError::NotBegun(error));

@@ -25,16 +25,25 @@ use crate::retry::RetryPolicy;
 use crate::sink::Sink;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
-use crate::wire::WireFormat;
+use crate::wire::{OPERATION_HEADER, WireFormat};
 
 /// The service that orchestrates backups and restores, and is the authority on the state of its application. (T7;
 /// `KafkaPrimaryBackupTracker` in the Java module.)
 ///
 /// It announces first and changes its own state after: a call returns `Ok` only when the announcement is durable. An
 /// announcement that fails for a transient reason is tried again, as the [`RetryPolicy`] says, with the same id. When it is
-/// given up, the caller gets the error and the state is unchanged; and if nobody knows whether the announcement is in the
-/// log, the tracker *owes* the way back to Ready: it announces it before anything else, trying for ever in the background,
-/// so that nobody stays paused.
+/// given up, the caller gets the error and the state is unchanged.
+///
+/// So that nobody stays paused, an announcement of Ready is then *pending*: the tracker announces it before anything else,
+/// trying forever in the background. That is
+///
+/// - the return to Ready, if the beginning of an operation was given up and nobody knows whether it is in the log;
+/// - the end itself, if the end of an operation was given up that this tracker had begun. A caller that repeats the call gets
+///   `Ok` with the step that was announced, whether it repeats it before or after, until another call is made.
+///
+/// Each of them names the operation that it ends, and ends no other (F1): when it goes out late, after another primary has
+/// begun an operation, secondaries skip it. A [`startup_complete`](BackupTracker::startup_complete) ends whatever runs, so
+/// it is never pending unless an operation of this tracker runs, and then it names that: repeat it after an error.
 ///
 /// Cheap to clone; the clones are the same tracker. When the last one is dropped, the calls that have begun are still
 /// carried out. Handles that listeners get do not count.
@@ -169,22 +178,16 @@ impl PrimaryBackupTracker {
         if sent { Ok(()) } else { Err(Error::closed("announce")) }
     }
 
-    pub(super) fn request(
-        &self,
-        action: Action,
-        id: Uuid,
-        only_if_running: Option<Uuid>,
-        insist: bool,
-    ) -> Reply {
+    pub(super) fn request(&self, action: Action, id: Uuid, only_if_running: Option<Uuid>) -> Reply {
         let (reply, answer) = oneshot::channel();
-        let command = Command { action, id, now_millis: now_millis(), only_if_running, insist };
+        let command = Command { action, id, now_millis: now_millis(), only_if_running };
         let traceparent = self.traceparent.as_ref().and_then(|current| current());
         self.send_request(Request::Do { command, traceparent, reply })?;
         Ok(answer)
     }
 
     pub(super) fn request_end(&self, finish: Action, operation: Uuid) -> Reply {
-        self.request(finish, Uuid::new_v4(), Some(operation), true)
+        self.request(finish, Uuid::new_v4(), Some(operation))
     }
 
     pub(super) async fn answer(&self, reply: Reply) -> Result<BackupTransition> {
@@ -197,7 +200,7 @@ impl PrimaryBackupTracker {
     }
 
     async fn call(&self, action: Action) -> Result<BackupTransition> {
-        self.answer(self.request(action, Uuid::new_v4(), None, false)).await
+        self.answer(self.request(action, Uuid::new_v4(), None)).await
     }
 }
 
@@ -262,7 +265,8 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// A header that goes with every announcement, in addition to `content-type` and `traceparent`, which are the library's own.
+    /// A header that goes with every announcement, in addition to `content-type`, `traceparent` and `backup-tracker-operation`,
+    /// which are the library's own.
     /// May be called several times. Readers ignore headers that they do not know, those in Java all of them.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.headers.push(Header::new(name, value));
@@ -335,7 +339,7 @@ fn check_header(header: &Header) -> Result<()> {
     if name.is_empty() {
         return Err(Error::config("header", "its name is blank; give it one"));
     }
-    if ["content-type", "traceparent"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+    if ["content-type", "traceparent", OPERATION_HEADER].iter().any(|own| name.eq_ignore_ascii_case(own)) {
         let message = format!("the library writes `{name}` by itself; choose another name");
         return Err(Error::config("header", message));
     }

@@ -96,6 +96,9 @@ pub struct SecondaryStats {
     pub forbidden: u64,
     /// Events that had been applied before (T11).
     pub duplicate: u64,
+    /// Steps to Ready that end another operation than the one that runs: of a primary that was cut off while its successor began
+    /// one (F1).
+    pub other_operation: u64,
     /// Steps before which something was missed (T5).
     pub gaps: u64,
     /// Steps that stood in another partition than the step before them, so that the order of the two is not certain: the primary

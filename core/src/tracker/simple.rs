@@ -96,7 +96,7 @@ impl SimpleBackupTracker {
 
     fn step(&self, action: Action) -> Result<(BackupTransition, Done)> {
         let id = Uuid::new_v4();
-        let command = Command { action, id, now_millis: now_millis(), only_if_running: None, insist: false };
+        let command = Command { action, id, now_millis: now_millis(), only_if_running: None };
         let mut guard = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let (machine, dispatcher) = &mut *guard;
         let dispatcher = dispatcher.as_ref().ok_or_else(|| Error::closed("change the state"))?;
@@ -117,7 +117,7 @@ impl SimpleBackupTracker {
                     drop(guard);
                     return answer.map(|transition| (transition, done.unwrap_or_else(Dispatcher::done)));
                 }
-                Effect::Send(_) | Effect::BackOff(_) | Effect::Owe(..) => {}
+                Effect::Send(_) | Effect::BackOff(_) | Effect::Postpone(..) => {}
             }
         }
         Err(Error::closed("change the state"))

@@ -187,6 +187,7 @@ fn stats(tracker: &SecondaryBackupTracker) -> Value {
         "undecodable": stats.undecodable,
         "forbidden": stats.forbidden,
         "duplicate": stats.duplicate,
+        "other_operation": stats.other_operation,
         "gaps": stats.gaps,
         "losses": stats.losses,
         "commits": stats.commits,

@@ -143,6 +143,7 @@ fn brief(effect: &Effect) -> Option<String> {
             Skip::Undecodable(_) => "skip undecodable".into(),
             Skip::Forbidden { from, to } => format!("skip {from} to {to}"),
             Skip::Duplicate(_) => "skip duplicate".into(),
+            Skip::OtherOperation { .. } => "skip other operation".into(),
         },
         Effect::Gap { known, from, .. } => format!("gap {known} {from}"),
         Effect::PartitionChange { before, .. } => format!("not in {before}"),
