@@ -141,6 +141,28 @@ impl fmt::Debug for BoxSource {
     }
 }
 
+/// Opens a sink or a source, as often as it takes.
+pub(crate) struct Opener<S>(Box<dyn FnMut() -> BoxFuture<'static, Result<S>> + Send>);
+
+impl<S> Opener<S> {
+    pub(crate) fn new<F>(mut open: impl FnMut() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(open())))
+    }
+
+    pub(crate) async fn open(&mut self) -> Result<S> {
+        (self.0)().await
+    }
+}
+
+impl<S> fmt::Debug for Opener<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").finish_non_exhaustive()
+    }
+}
+
 trait DynListener<T>: Send + Sync {
     fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
 }

@@ -1,16 +1,18 @@
 //! The primary's background task: performs what its machine decides.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::board::Board;
-use super::dispatch::{Dispatcher, Done};
-use crate::error::{Error, Result};
+use super::dispatch::{Dispatcher, Done, panic_message};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
@@ -39,18 +41,37 @@ pub(super) struct Announcer<S> {
     pub(super) metrics: AnnouncerMetrics,
 }
 
-/// Ends the board however the driver ends, also with its runtime.
-struct EndOfBoard(Arc<Board>);
+/// Ends the board however the driver ends, also with a runtime that never polled it. Made before the driver is spawned.
+pub(super) struct EndOfBoard(Arc<Board>);
+
+impl EndOfBoard {
+    pub(super) const fn new(board: Arc<Board>) -> Self {
+        Self(board)
+    }
+}
 
 impl Drop for EndOfBoard {
     fn drop(&mut self) {
-        self.0.end(Ok(()));
+        let message = "the Tokio runtime on which the tracker was built has ended; close the tracker before";
+        self.0.end(Err(Error::new(ErrorKind::Closed, "announce", message)));
     }
 }
 
 impl<S: Sink> Announcer<S> {
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let _end = EndOfBoard(self.board.clone());
+    /// Ends the board with what became of the driver: its callers wait for that.
+    pub(super) async fn run(self, requests: mpsc::UnboundedReceiver<Request>, end: EndOfBoard) {
+        let result = AssertUnwindSafe(self.serve(requests)).catch_unwind().await.unwrap_or_else(|panic| {
+            let message = format!("the task that announces panicked: {}", panic_message(&*panic));
+            Err(Error::new(ErrorKind::Internal, "announce", message))
+        });
+        end.0.end(result.clone());
+        // Last: what logs may be what panicked.
+        if let Err(error) = result {
+            error!(%error, "the primary has ended, and not in good order");
+        }
+    }
+
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) -> Result<()> {
         let mut until_announced = self.retry.for_ever().waits();
         let mut wait = until_announced.next();
         let close = loop {
@@ -82,12 +103,12 @@ impl<S: Sink> Announcer<S> {
         self.metrics.owes(false);
         if let Some(reply) = close {
             // The closer may have gone.
-            drop(reply.send(result));
+            drop(reply.send(result.clone()));
         }
         while let Some(request) = requests.recv().await {
             match request {
                 Request::Do { reply, .. } => drop(reply.send(Err(Error::closed("announce")))),
-                Request::Close(reply) => drop(reply.send(Ok(()))),
+                Request::Close(reply) => drop(reply.send(result.clone())),
             }
         }
         self.dispatcher.finish().await;
@@ -95,6 +116,7 @@ impl<S: Sink> Announcer<S> {
             warn!(%error, "closing the sink failed");
         }
         debug!("the primary is closed");
+        result
     }
 
     /// The pending announcement gets a last chance.

@@ -99,7 +99,7 @@ async fn call<T: Sync>(listener: &BoxListener<T>, change: &Change, tracker: &T, 
     error!(listener = listener.name, transition = %change.transition, failure, "a listener failed");
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
