@@ -1,16 +1,18 @@
 //! The primary's background task: performs what its machine decides.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
-use super::board::Board;
-use super::dispatch::{Dispatcher, Done};
-use crate::error::{Error, Result};
+use super::board::{Board, EndOfBoard};
+use super::dispatch::{Dispatcher, Done, panic_message};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
@@ -41,18 +43,21 @@ pub(super) struct Announcer<S> {
     pub(super) metrics: AnnouncerMetrics,
 }
 
-/// Ends the board however the driver ends, also with its runtime.
-struct EndOfBoard(Arc<Board>);
-
-impl Drop for EndOfBoard {
-    fn drop(&mut self) {
-        self.0.end(Ok(()));
-    }
-}
-
 impl<S: Sink> Announcer<S> {
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
-        let _end = EndOfBoard(self.board.clone());
+    /// Ends the board with what became of the driver: its callers wait for that.
+    pub(super) async fn run(self, requests: mpsc::UnboundedReceiver<Request>, end: EndOfBoard) {
+        let result = AssertUnwindSafe(self.serve(requests)).catch_unwind().await.unwrap_or_else(|panic| {
+            let message = format!("the task that announces panicked: {}", panic_message(panic));
+            Err(Error::new(ErrorKind::Internal, "announce", message))
+        });
+        end.with(result.clone());
+        // Last: what logs may be what panicked.
+        if let Err(error) = result {
+            error!(%error, "the primary has ended, and not in good order");
+        }
+    }
+
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) -> Result<()> {
         let mut until_announced = self.retry.for_ever().waits();
         let mut wait = until_announced.next();
         let close = loop {
@@ -84,12 +89,12 @@ impl<S: Sink> Announcer<S> {
         self.metrics.owes(false);
         if let Some(reply) = close {
             // The closer may have gone.
-            drop(reply.send(result));
+            drop(reply.send(result.clone()));
         }
         while let Some(request) = requests.recv().await {
             match request {
                 Request::Do { reply, .. } => drop(reply.send(Err(Error::closed("announce")))),
-                Request::Close(reply) => drop(reply.send(Ok(()))),
+                Request::Close(reply) => drop(reply.send(result.clone())),
             }
         }
         self.board.end_gate(&Ok(()));
@@ -100,6 +105,7 @@ impl<S: Sink> Announcer<S> {
             warn!(%error, "closing the sink failed");
         }
         debug!("the primary is closed");
+        result
     }
 
     /// The pending announcement gets a last chance.

@@ -181,12 +181,27 @@ impl Board {
     }
 }
 
-/// Ends the board however the task ends whose board it is: also when it is aborted, and when its runtime ends before it has
-/// begun.
-pub(super) struct EndOfBoard(pub(super) Arc<Board>);
+/// Ends the board however the driver ends: also when it is aborted, and with a runtime that never polled it. Made before the
+/// driver is spawned.
+pub(super) struct EndOfBoard {
+    board: Arc<Board>,
+    operation: &'static str,
+}
+
+impl EndOfBoard {
+    pub(super) const fn new(board: Arc<Board>, operation: &'static str) -> Self {
+        Self { board, operation }
+    }
+
+    pub(super) fn with(self, result: Result<()>) {
+        self.board.end(result);
+    }
+}
 
 impl Drop for EndOfBoard {
     fn drop(&mut self) {
-        self.0.end(Err(Error::closed("follow")));
+        let message = "the last handle of the tracker was dropped, or the Tokio runtime on which it was built has ended; close \
+                       the tracker before";
+        self.board.end(Err(Error::new(ErrorKind::Closed, self.operation, message)));
     }
 }

@@ -59,21 +59,20 @@ impl<S: EventSource> Following<S> {
             }),
         };
         board.end_gate(&result);
+        if result.is_err() {
+            // Before the source and the listeners, which may wait for anything, and before the log, which may be what panicked.
+            board.end(result.clone());
+        }
         match &result {
             Ok(()) => debug!("closing"),
             Err(error) => error!(%error, "following ended; the gate is shut for good"),
-        }
-        if result.is_err() {
-            // Before the source and the listeners: they may wait for anything.
-            board.end(result.clone());
         }
         let last = match &result {
             Ok(()) => Notice::Closed,
             Err(error) => Notice::Failed { error: error.clone() },
         };
         let finished = finish(progress, last).await;
-        board.end(result.and(finished));
-        drop(end);
+        end.with(result.and(finished));
     }
 
     async fn follow(self, progress: &mut Progress<S>) -> Result<()> {

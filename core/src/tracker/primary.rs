@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error, info_span};
 use uuid::Uuid;
 
 use super::announce::{Announcer, Answer, Request};
-use super::board::Board;
-use super::dispatch::{self, Dispatcher, Listeners, wait_unless_inside};
+use super::board::{Board, EndOfBoard};
+use super::dispatch::{self, Dispatcher, Listeners, panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::error::{Error, Result};
+use crate::error::{Delivery, Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
@@ -47,6 +48,28 @@ use crate::wire::{OPERATION_HEADER, WireFormat};
 ///
 /// Cheap to clone; the clones are the same tracker. When the last one is dropped, the calls that have begun are still
 /// carried out. Handles that listeners get do not count.
+///
+/// # How to leave `main`
+///
+/// Drop the work, then wait for [`close`](BackupTracker::close): it announces the end of dropped work before it returns, or
+/// returns an error. Without it the end may be lost: a runtime that is dropped in the middle of a `backup` drops the
+/// work *and* the task that would announce its end, and so does `std::process::exit`. Secondaries then stay paused until the next
+/// primary calls `startup_complete`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use backup_tracker::{BackupTracker, PrimaryBackupTracker};
+/// # let log = backup_tracker_memory::MemoryLog::new("backups")?;
+/// # let primary = PrimaryBackupTracker::builder("shop", log.sink()).build()?;
+/// # async fn copy_everything() -> std::io::Result<()> { std::future::pending().await }
+/// # async fn shutdown() { tokio::task::yield_now().await }
+/// tokio::select! {
+///     done = primary.backup(copy_everything()) => done?,
+///     () = shutdown() => {}
+/// }
+/// primary.close().await?;
+/// # Ok(()) }
+/// ```
 ///
 /// For most purposes [`backup`](Self::backup) and [`restore`](Self::restore) are all it takes.
 #[derive(Clone)]
@@ -150,7 +173,8 @@ impl PrimaryBackupTracker {
         self.board.status().last
     }
 
-    /// How the announcing fares: troubled from a failed attempt until the next one that succeeds.
+    /// Health of the announcer: troubled from a failed attempt until the next one that succeeds; failed once the task that
+    /// announces has panicked, its runtime has ended, or it was closed with a pending announcement.
     #[must_use]
     pub fn health(&self) -> Health {
         self.board.status().health()
@@ -175,13 +199,29 @@ impl PrimaryBackupTracker {
             Requests::Weak(requests) => requests.upgrade(),
         };
         let sent = requests.is_some_and(|requests| requests.send(request).is_ok());
-        if sent { Ok(()) } else { Err(Error::closed("announce")) }
+        if sent { Ok(()) } else { Err(self.why_ended().with_delivery(Delivery::NotSent)) }
+    }
+
+    fn why_ended(&self) -> Error {
+        self.board.status().ended.and_then(Result::err).unwrap_or_else(|| Error::closed("announce"))
+    }
+
+    /// The driver is gone and has not answered. What it was doing with the request nobody knows.
+    async fn died(&self) -> Error {
+        self.board.wait_for(|status| status.ended.is_some()).await;
+        self.why_ended().with_delivery(Delivery::Unknown)
     }
 
     pub(super) fn request(&self, action: Action, id: Uuid, only_if_running: Option<Uuid>) -> Reply {
         let (reply, answer) = oneshot::channel();
         let command = Command { action, id, now_millis: now_millis(), only_if_running };
-        let traceparent = self.traceparent.as_ref().and_then(|current| current());
+        let traceparent = self.traceparent.as_ref().and_then(|current| {
+            // An announcement must not fail, nor the end of dropped work abort the process, for want of a trace.
+            catch_unwind(AssertUnwindSafe(|| current())).unwrap_or_else(|panic| {
+                error!(panic = panic_message(panic), "the source of the trace context panicked");
+                None
+            })
+        });
         self.send_request(Request::Do { command, traceparent, reply })?;
         Ok(answer)
     }
@@ -191,8 +231,10 @@ impl PrimaryBackupTracker {
     }
 
     pub(super) async fn answer(&self, reply: Reply) -> Result<BackupTransition> {
-        let answer = reply?.await.unwrap_or_else(|_gone| Err(Error::closed("announce")));
-        let (transition, listeners) = answer?;
+        let (transition, listeners) = match reply?.await {
+            Ok(answer) => answer?,
+            Err(_gone) => return Err(self.died().await),
+        };
         if let Some(done) = listeners {
             wait_unless_inside(done).await;
         }
@@ -211,19 +253,27 @@ impl BackupTracker for PrimaryBackupTracker {
 
     steps_by_call!();
 
-    /// Ends the tracker. What is owed is tried once more, for as long as the [`RetryPolicy`] says; if it stays owed, that is
-    /// the error. Closing twice is fine. From inside a listener it returns without waiting for listeners.
+    /// Ends the tracker, after the calls and the ends of dropped work that came before. What is pending is tried once more, for
+    /// as long as the [`RetryPolicy`] says. Closing twice is fine: the answer is the same. From inside a listener it returns
+    /// without waiting for listeners.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sink, if an announcement is still pending: secondaries may stay paused.
+    /// [`Internal`](crate::ErrorKind::Internal), if the task that announces has panicked, and
+    /// [`Closed`](crate::ErrorKind::Closed), if its runtime has ended before: what was pending then, is.
     async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        if self.send_request(Request::Close(reply)).is_err() && reentry::inside() {
-            return Ok(());
+        let taken = self.send_request(Request::Close(reply)).is_ok();
+        if reentry::inside() {
+            // Elsewhere somebody may wait for this listener: the end of the board does.
+            return match answer.await {
+                Ok(result) => result,
+                Err(_gone) if taken => Err(self.died().await),
+                Err(_not_taken) => self.board.status().ended.unwrap_or(Ok(())),
+            };
         }
-        let inside = reentry::inside();
-        let result = answer.await;
-        if !inside {
-            self.board.wait_for(|status| status.ended.is_some()).await;
-        }
-        result.unwrap_or(Ok(()))
+        self.board.wait_for(|status| status.ended.is_some()).await.ended.unwrap_or(Ok(()))
     }
 }
 
@@ -329,7 +379,8 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             ),
             metrics: AnnouncerMetrics::new(&series),
         };
-        runtime.spawn(announcer.run(requests).in_current_span());
+        let end = EndOfBoard::new(tracker.board.clone(), "announce");
+        runtime.spawn(announcer.run(requests, end).in_current_span());
         Ok(tracker)
     }
 }

@@ -442,7 +442,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             limits: self.limits,
         };
         let following = Following { supply: self.supply, application, settings: self.settings };
-        let run = following.run(around, close, EndOfBoard(board));
+        let run = following.run(around, close, EndOfBoard::new(board, "follow"));
         let following = runtime.spawn(run.in_current_span()).abort_handle();
         // The following first: it is not to see its listeners end before it.
         let tasks = std::iter::once(following).chain(calls).collect();
