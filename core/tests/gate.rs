@@ -59,7 +59,7 @@ async fn who_waits_at_the_gate_of_a_secondary_that_is_dropped_hears_of_it() {
     let gate = secondary.gate();
     let waits = waits(&gate).await;
     drop(secondary);
-    says(waits, &gate, "follow: closed: it was closed before").await;
+    says(waits, &gate, "close the tracker before").await;
 }
 
 #[tokio::test]
