@@ -76,14 +76,6 @@ async fn calls_that_wait_behind_one_that_panics_do_not_know_their_outcome() {
 }
 
 #[test]
-fn a_runtime_without_timers_fails_the_tracker_visibly() {
-    let timerless = Builder::new_current_thread().build().unwrap();
-    let error = timerless.block_on(async { once(&log()).start_backup().await.unwrap_err() });
-    assert_eq!(error.kind(), ErrorKind::Internal);
-    assert!(error.to_string().contains("timers are disabled"), "{error}");
-}
-
-#[test]
 fn a_runtime_that_ends_before_the_first_poll_leaves_nobody_waiting() {
     let log = log();
     let other = runtime();
