@@ -82,6 +82,20 @@ impl EventSource for MemorySource {
         if done { Ok(()) } else { Err(self.unavailable("commit")) }
     }
 
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        let Some(group) = &self.place.group else { return Ok(()) };
+        let mut state = self.shared.state();
+        if !state.available {
+            return Err(self.unavailable("claim"));
+        }
+        let held = state.applications.entry(group.to_string()).or_insert_with(|| application.to_owned());
+        if held == application {
+            return Ok(());
+        }
+        let message = format!("the group belongs to `{held}` and not to `{application}`");
+        Err(self.place.error(ErrorKind::Config, "claim", message))
+    }
+
     fn resumed(&self) -> bool {
         self.resumed
     }

@@ -47,6 +47,7 @@ pub(crate) struct State {
     first: u64,
     records: VecDeque<Stored>,
     groups: BTreeMap<String, Group>,
+    pub(crate) applications: BTreeMap<String, String>,
     pub(crate) available: bool,
     pub(crate) ended: bool,
     /// How the next sends fail, one entry each.
@@ -60,6 +61,7 @@ impl State {
             first: 0,
             records: VecDeque::new(),
             groups: BTreeMap::new(),
+            applications: BTreeMap::new(),
             available: true,
             ended: false,
             failures: VecDeque::new(),
