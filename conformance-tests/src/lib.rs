@@ -89,7 +89,12 @@
 //! The [`Profile`] declares it, each [`Ability`] with a reason. Cases that need it show as *ignored*, with the reason; they
 //! never pass. Order, durability, replay, cancel safety and the independence of groups are no abilities, so they cannot be
 //! declared away. What the transport can do and the harness cannot show is ignored, too, and kept apart: a README that tells users
-//! what the transport lacks is kept true by a test of a line with [`Profile::table_row`] and [`check_row`]. Order is only compared within one application, so that a log may be partitioned by it.
+//! what the transport lacks is kept true by a test of a line with [`Profile::table_row`] and [`check_row`].
+//!
+//! Order is compared within one application, so that a log may be partitioned by it, and within each partition that
+//! [`Position`](backup_tracker::Position) names. A transport whose broker holds nothing beside a position lacks
+//! [`Ability::BindsGroups`]; one that always needs a group lacks [`Ability::Observers`]; one whose live sessions cannot tell
+//! that the log was recreated lacks [`Ability::RecreateLive`].
 //!
 //! # Faults
 //!

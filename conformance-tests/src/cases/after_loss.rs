@@ -124,6 +124,8 @@ async fn each_loss_is_counted_and_none_is_taken_for_trouble<L: Lane>(bench: Benc
         let healthy = secondary.tracker.health_is(backup_tracker::Health::is_healthy);
         bench.clock.within("a healthy secondary", bench.clock.patience, healthy).await?;
     }
+    bench.until("others' events to be read", || secondary.tracker.stats().other_application >= 3).await?;
+    secondary.synced().await?;
     secondary.gate_is_shut()?;
     secondary.counted("losses", 3, |stats| stats.losses)?;
     bench.announce(&life[2..3]).await?;

@@ -7,7 +7,7 @@ use backup_tracker::{Event, EventSource, Position, Record};
 use uuid::Uuid;
 
 use super::cases;
-use crate::bench::{Bench, Outcome, ensure, equal, failure};
+use crate::bench::{Bench, Outcome, PAUSE, ensure, equal, failure};
 use crate::harness::Lane;
 use crate::oracle::{APPLICATIONS, Oracle, events, show};
 use crate::reader::Reader;
@@ -182,7 +182,11 @@ async fn newer_records_of_others_do_not_end_a_secondarys_backlog<L: Lane>(bench:
         let _permit = gate.enter().await;
     };
     let following = async {
-        writer.send_all(&later).await?;
+        for event in &later {
+            writer.send(event).await?;
+            // So that some come after what remains was counted, wherever that happens to be.
+            tokio::time::sleep(PAUSE).await;
+        }
         secondary.told_all(&life[1..2], true).await?;
         secondary.synced().await
     };
