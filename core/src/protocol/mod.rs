@@ -12,3 +12,5 @@ pub(crate) mod secondary;
 
 #[cfg(test)]
 mod exploration;
+#[cfg(test)]
+mod two_primaries;

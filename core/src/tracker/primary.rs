@@ -45,7 +45,7 @@ use crate::wire::{OPERATION_HEADER, WireFormat};
 ///
 /// Each of them names the operation that it ends, and ends no other (F1): when it goes out late, after another primary has
 /// begun an operation, secondaries skip it. A [`startup_complete`](BackupTracker::startup_complete) ends whatever runs, so
-/// it is never pending unless an operation of this tracker runs, and then it names that: repeat it after an error.
+/// it is never pending; only the end of an operation of this tracker, if one runs, is. Repeat it after an error.
 ///
 /// Cheap to clone; the clones are the same tracker. When the last one is dropped, the calls that have begun are still
 /// carried out. Handles that listeners get do not count.
