@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::announce::{Announcer, Answer, EndOfBoard, Request};
 use super::board::Board;
+use super::connection::Connection;
 use super::dispatch::{Dispatcher, panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::erased::BoxListener;
+use crate::erased::{BoxListener, Opener};
 use crate::error::{Delivery, Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
@@ -96,9 +97,46 @@ type Reply = Result<oneshot::Receiver<Result<Answer>>>;
 impl PrimaryBackupTracker {
     /// A primary of `application` that announces through `sink`.
     pub fn builder<S: Sink + 'static>(application: impl Into<String>, sink: S) -> PrimaryBuilder<S> {
+        Self::builder_on(application.into(), Connection::Open(sink))
+    }
+
+    /// A primary of `application` whose sink is opened in the background, so that it can be built while the broker is not there
+    /// yet.
+    ///
+    /// `open` is called until it returns a sink, with the back-off of the [`RetryPolicy`] and without an end; until then
+    /// [`health`](Self::health) shows why. Calls that are made meanwhile try to open it, too. When they are given up, as the
+    /// policy says, nothing was sent ([`Delivery::NotSent`]). An error that is not transient ends the tracker: `health` is
+    /// [`Failed`](Health::Failed), and every call returns it.
+    ///
+    /// An attempt to open may be dropped half-way, when a call is made or the tracker is closed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use backup_tracker::{BackupTracker, PrimaryBackupTracker};
+    /// # let log = backup_tracker_memory::MemoryLog::new("backups")?;
+    /// let open = move || {
+    ///     let log = log.clone();
+    ///     async move { Ok(log.sink()) }
+    /// };
+    /// let primary = PrimaryBackupTracker::builder_with("shop", open).build()?;
+    /// primary.startup_complete().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder_with<S, F>(
+        application: impl Into<String>,
+        open: impl FnMut() -> F + Send + 'static,
+    ) -> PrimaryBuilder<S>
+    where
+        S: Sink + 'static,
+        F: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self::builder_on(application.into(), Connection::Opening(Opener::new(open)))
+    }
+
+    fn builder_on<S>(application: String, connection: Connection<S>) -> PrimaryBuilder<S> {
         PrimaryBuilder {
-            application: application.into(),
-            sink,
+            application,
+            connection,
             state: BackupState::Starting,
             wire_format: None,
             headers: Vec::new(),
@@ -291,7 +329,7 @@ impl fmt::Debug for PrimaryBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct PrimaryBuilder<S> {
     application: String,
-    sink: S,
+    connection: Connection<S>,
     state: BackupState,
     wire_format: Option<WireFormat>,
     headers: Vec<Header>,
@@ -366,9 +404,10 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         let failures = tracker.listener_failures.clone();
         let announcer = Announcer {
             machine: Primary::new(application, self.state),
-            wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
+            wire_format: self.wire_format,
             headers: self.headers,
-            sink: self.sink,
+            connection: self.connection,
+            failure: None,
             retry: self.retry,
             board: tracker.board.clone(),
             dispatcher: Dispatcher::spawn(self.listeners, move || Some(weak.clone()), failures),
