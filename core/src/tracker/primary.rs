@@ -17,7 +17,7 @@ use super::dispatch::{Dispatcher, panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
 use crate::erased::{BoxListener, Opener};
-use crate::error::{Delivery, Error, Result};
+use crate::error::{BoxError, Delivery, Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
@@ -158,15 +158,16 @@ impl PrimaryBackupTracker {
     ///
     /// # Errors
     ///
-    /// [`WorkError`] tells the error of the work and the error of an announcement apart.
+    /// [`WorkError`] tells the error of the work and the error of an announcement apart. The work's error may be of any type that
+    /// can be boxed: an error, a `String`, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error`.
     ///
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartBackup, Action::FinishBackup, work).await
@@ -185,10 +186,10 @@ impl PrimaryBackupTracker {
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartRestore, Action::FinishRestore, work).await
