@@ -64,8 +64,9 @@
 //!   before; it reports the gap ([`Change::missed`]) and converges. A step that the table forbids is refused, counted and
 //!   logged. A primary that restarts begins in Starting, so its first step is a gap to a secondary that knew better.
 //! - **T6** A record that cannot be decoded is skipped, counted and logged; never fatal.
-//! - **T7** A primary announces first and changes its own state after. What is given up with an unknown outcome is followed
-//!   by the way back to Ready before anything else.
+//! - **T7** A primary announces first and changes its own state after. If the beginning of an operation is given up and its
+//!   outcome is unknown, the primary announces a return to Ready before anything else. The end of an operation of its own that
+//!   is given up is announced before anything else, too. Both are retried in the background.
 //! - **T8** A listener that fails or panics is reported and does not stop the others. Listeners see every step of the
 //!   session, in order, but for those that are passed over because they were still busy
 //!   ([`Change::passed_over`]).
@@ -74,7 +75,7 @@
 //! - **T10** [`SecondaryBackupTracker::synced`] returns once everything that the log held at opening has been applied;
 //!   until then the gate is shut.
 //! - **T11** A retry keeps the event's id; a secondary applies an id once, however often the log holds it. It remembers the
-//!   newest 4,096 ids of its application in a session.
+//!   newest 4,096 ids of its application in a session, until the log is lost.
 //! - **T12** State and gate wait for nothing but the log. A listener that does not return shows in health and metrics; a step
 //!   to Ready waits for it once, for 1 s and with the gate still shut. A commit that is not due now, and a count when everything
 //!   is read, are given up after 1 s in favour of reading, and tried again. Only the commit of a Ready comes before the opening
@@ -84,6 +85,8 @@
 //! - **T14** After a loss (S12) the gate is shut until a step says where the application is, unless
 //!   [`open_gate_after_loss`](SecondaryBuilder::open_gate_after_loss) says otherwise. An operation that was running counts as
 //!   running until then.
+//! - **F1** An end names the operation that it ends ([`BackupTransition::operation`]). A secondary in whose log another operation
+//!   runs skips it, counts it and logs it. An end that names none ends whatever runs.
 //!
 //! # When things fail
 //!
@@ -91,8 +94,8 @@
 //! gets the error. A secondary keeps state and gate as they are, retries forever, and shows it in its health.
 //!
 //! *Clean shutdown.* [`BackupTracker::close`] and [`SecondaryBackupTracker::close`]. Neither announces nor commits anything,
-//! except that a primary pays what it owes (T7). The gate of a tracker that has ended is shut for good, and who waits to enter
-//! it gets an error. Dropping the last handle of a secondary is as good as killing it.
+//! except that a primary announces what is pending (T7). The gate of a tracker that has ended is shut for good, and who waits
+//! to enter it gets an error. Dropping the last handle of a secondary is as good as killing it.
 //!
 //! *A process is killed.* A secondary loses nothing: it begins again behind the last Ready. What it may see twice are
 //! the steps since then, as [`Change::replay`]. A primary that is killed in the middle of an operation leaves its secondaries
@@ -116,7 +119,7 @@ mod transition;
 pub mod transport;
 pub mod wire;
 
-pub use erased::{BoxSink, BoxSource};
+pub use erased::{BoxSink, BoxSource, BoxTracker};
 pub use error::{BoxError, Delivery, Error, ErrorKind, Result};
 pub use event::{Event, Header, Position, Record};
 pub use gate::{GateKeeper, GateState, OwnedPermit, Permit, WorkGate};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backup_tracker::wire::{Decoded, decode};
 use backup_tracker::{
-    BackupState, BackupTracker, BackupTransition, Delivery, Error, ErrorKind, PrimaryBackupTracker,
+    BackupState, BackupTracker, BackupTransition, BoxError, Delivery, Error, ErrorKind, PrimaryBackupTracker,
     RetryPolicy, WireFormat, WorkError,
 };
 use backup_tracker_memory::MemoryLog;
@@ -202,13 +202,28 @@ async fn around_work_both_ends_are_announced_whatever_the_work_returns() {
     let value = primary.backup(async { Ok::<_, Infallible>(state.state()) }).await.unwrap();
     assert_eq!(value, BackingUp);
     let failed = primary.restore(async { Err::<(), _>("disk full") }).await.unwrap_err();
-    assert!(matches!(failed, WorkError::Work("disk full")), "{failed:?}");
+    assert!(matches!(failed, WorkError::Work(_)), "{failed:?}");
     assert!(failed.announcement().is_none());
-    assert_eq!(failed.work(), Some(&"disk full"));
+    assert_eq!(failed.work().unwrap().to_string(), "disk full");
     assert_eq!(
         steps(&log),
         [(Starting, BackingUp), (BackingUp, Ready), (Ready, Restoring), (Restoring, Ready)]
     );
+}
+
+#[tokio::test]
+async fn the_error_of_the_work_keeps_its_chain_of_causes_also_where_it_was_boxed() {
+    let primary = primary(&log());
+    let cause = || Error::new(ErrorKind::Internal, "copy", "half of it").with_source("disk full");
+    let plain = primary.backup(async { Err::<(), _>(cause()) }).await.unwrap_err();
+    let boxed = primary.backup(async { Err::<(), BoxError>(cause().into()) }).await.unwrap_err();
+    for failed in [plain, boxed] {
+        assert_eq!(failed.work().unwrap().downcast_ref::<Error>().unwrap().message(), "half of it");
+        let handed_on = (|| -> Result<(), BoxError> { Err(failed)? })().unwrap_err();
+        let own = handed_on.source().unwrap();
+        assert_eq!(own.downcast_ref::<Error>().unwrap().operation(), "copy");
+        assert_eq!(own.source().unwrap().to_string(), "disk full");
+    }
 }
 
 #[tokio::test]
@@ -281,7 +296,7 @@ async fn an_end_that_cannot_be_announced_gives_the_outcome_back_and_stays_owed()
         .await
         .unwrap_err();
     let WorkError::EndNotAnnounced { error, outcome } = error else { panic!("{error:?}") };
-    assert_eq!((error.kind(), outcome), (ErrorKind::Unavailable, Ok("copied")));
+    assert_eq!((error.kind(), outcome.unwrap()), (ErrorKind::Unavailable, "copied"));
     assert_eq!(primary.state(), BackingUp);
     log.set_available(true);
     holds(&log, 2).await;

@@ -181,6 +181,11 @@ impl Applier {
     }
 
     #[cfg(test)]
+    pub(crate) const fn running(&self) -> Option<Uuid> {
+        self.running
+    }
+
+    #[cfg(test)]
     pub(crate) fn remembers(&self) -> usize {
         self.remembered.set.len()
     }

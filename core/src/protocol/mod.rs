@@ -13,6 +13,8 @@ pub(crate) mod secondary;
 
 #[cfg(test)]
 mod exploration;
+#[cfg(test)]
+mod two_primaries;
 
 use crate::state::BackupState;
 use crate::transition::BackupTransition;

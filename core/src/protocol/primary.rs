@@ -99,7 +99,7 @@ pub(crate) struct Primary {
 #[derive(Clone, Debug)]
 struct Pending {
     transition: BackupTransition,
-    /// The action that asked for the very same thing, if one did.
+    /// The action that asked for the very same thing, if one did: a finish, because `startup_complete` asks for more.
     asked_by: Option<Action>,
 }
 
@@ -241,7 +241,10 @@ impl Primary {
     fn pending_after(&self, given_up: BackupTransition, action: Action, unknown: bool) -> Option<Pending> {
         if given_up.to == BackupState::Ready {
             let transition = given_up.ending(self.operation?);
-            return Some(Pending { transition, asked_by: Some(action) });
+            return Some(Pending {
+                transition,
+                asked_by: Some(action).filter(|action| *action != Action::StartupComplete),
+            });
         }
         unknown.then(|| Pending { transition: given_up.undo(), asked_by: None })
     }

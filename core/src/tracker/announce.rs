@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use super::board::{Board, EndOfBoard};
+use super::connection::Connection;
 use super::dispatch::{Dispatcher, Done, panic_message};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Delivery, Error, ErrorKind, Result};
 use crate::event::Header;
 use crate::listener::Change;
 use crate::metrics::AnnouncerMetrics;
@@ -33,14 +34,17 @@ pub(super) type Answer = (BackupTransition, Option<Done>);
 
 pub(super) struct Announcer<S> {
     pub(super) machine: Primary,
-    pub(super) sink: S,
-    pub(super) wire_format: WireFormat,
+    pub(super) connection: Connection<S>,
+    /// The sink's own unless set.
+    pub(super) wire_format: Option<WireFormat>,
     /// Goes with every announcement, behind what the library writes by itself.
     pub(super) headers: Vec<Header>,
     pub(super) retry: RetryPolicy,
     pub(super) board: Arc<Board>,
     pub(super) dispatcher: Dispatcher,
     pub(super) metrics: AnnouncerMetrics,
+    /// Why the sink cannot be opened, now or later.
+    pub(super) failure: Option<Error>,
 }
 
 impl<S: Sink> Announcer<S> {
@@ -59,9 +63,11 @@ impl<S: Sink> Announcer<S> {
 
     async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) -> Result<()> {
         let mut until_announced = self.retry.for_ever().waits();
-        let mut wait = until_announced.next();
+        let mut wait = if self.connection.is_open() { until_announced.next() } else { Some(Duration::ZERO) };
         let close = loop {
-            let pause = wait.filter(|_| self.machine.pending().is_some());
+            let pause = wait.filter(|_| self.machine.pending().is_some() || !self.connection.is_open());
+            // Made also where nobody waits: a runtime without timers shows at once.
+            let pausing = sleep(pause.unwrap_or_default());
             tokio::select! {
                 biased;
                 request = requests.recv() => match request {
@@ -72,28 +78,46 @@ impl<S: Sink> Announcer<S> {
                     Some(Request::Close(reply)) => break Some(reply),
                     None => break None,
                 },
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {
-                    // A single attempt, so that callers need not wait long behind it.
-                    let once = self.retry.give_up_after(Duration::ZERO).waits();
-                    self.process(Input::Idle, once, None, None).await;
+                opened = async { pausing.await; self.connection.open().await.map(drop) }, if pause.is_some() => {
+                    match opened {
+                        Ok(()) if self.machine.pending().is_some() => {
+                            // A single attempt, so that callers need not wait long behind it.
+                            let once = self.retry.give_up_after(Duration::ZERO).waits();
+                            self.process(Input::Idle, once, None, None).await;
+                        }
+                        Ok(()) => self.board.healthy(),
+                        Err(error) => {
+                            warn!(%error, "the sink cannot be opened");
+                            self.not_opened(&error);
+                        }
+                    }
                     wait = until_announced.next();
                 }
             }
-            if self.machine.pending().is_none() {
+            if self.failure.is_some() {
+                break None;
+            }
+            if self.machine.pending().is_none() && self.connection.is_open() {
                 until_announced = self.retry.for_ever().waits();
                 wait = until_announced.next();
             }
         };
         requests.close();
-        let result = self.end().await;
+        let result = match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.end().await,
+        };
         self.metrics.owes(false);
         if let Some(reply) = close {
             // The closer may have gone.
             drop(reply.send(result.clone()));
         }
         while let Some(request) = requests.recv().await {
+            let closed = || result.as_ref().err().cloned().unwrap_or_else(|| Error::closed("announce"));
             match request {
-                Request::Do { reply, .. } => drop(reply.send(Err(Error::closed("announce")))),
+                Request::Do { reply, .. } => {
+                    drop(reply.send(Err(closed().with_delivery(Delivery::NotSent))));
+                }
                 Request::Close(reply) => drop(reply.send(result.clone())),
             }
         }
@@ -101,7 +125,7 @@ impl<S: Sink> Announcer<S> {
         if let Err(error) = self.dispatcher.finish(&self.board).await {
             warn!(%error, "the primary is closed all the same");
         }
-        if let Err(error) = self.sink.close().await {
+        if let Err(error) = self.connection.close().await {
             warn!(%error, "closing the sink failed");
         }
         debug!("the primary is closed");
@@ -166,12 +190,20 @@ impl<S: Sink> Announcer<S> {
     }
 
     async fn send(&mut self, transition: &BackupTransition, traceparent: Option<&str>) -> Input {
-        let mut event = wire::encode(transition, self.wire_format);
+        let sink = match self.connection.open().await {
+            Ok(sink) => sink,
+            Err(error) => {
+                self.metrics.send_failed(&error);
+                self.not_opened(&error);
+                return Input::Failed(error);
+            }
+        };
+        let mut event = wire::encode(transition, self.wire_format.unwrap_or_else(|| sink.wire_format()));
         if let Some(traceparent) = traceparent {
             event = event.header("traceparent", traceparent.to_owned());
         }
         event.headers.extend(self.headers.iter().cloned());
-        match self.sink.send(&event).await {
+        match sink.send(&event).await {
             Ok(()) => {
                 self.metrics.sent(transition);
                 self.board.healthy();
@@ -182,6 +214,14 @@ impl<S: Sink> Announcer<S> {
                 self.board.troubled(error.clone());
                 Input::Failed(error)
             }
+        }
+    }
+
+    fn not_opened(&mut self, error: &Error) {
+        if error.is_transient() {
+            self.board.troubled(error.clone());
+        } else {
+            self.failure = Some(error.clone());
         }
     }
 

@@ -9,10 +9,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
 
 use super::board::EndOfBoard;
+use super::connection::Connection;
 use super::dispatch::{CLOSE_GRACE, panic_message};
 use super::follow::{Follower, Surroundings};
 use super::patience::Patience;
-use crate::erased::Opener;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::Activity;
 use crate::listener::Notice;
@@ -20,14 +20,8 @@ use crate::protocol::calls::Call;
 use crate::protocol::secondary::{Secondary, Settings};
 use crate::source::EventSource;
 
-/// A source, or the way to one.
-pub(super) enum Supply<S> {
-    Open(S),
-    Opener(Opener<S>),
-}
-
 pub(super) struct Following<S> {
-    pub(super) supply: Supply<S>,
+    pub(super) connection: Connection<S>,
     pub(super) application: Arc<str>,
     pub(super) settings: Settings,
 }
@@ -76,12 +70,10 @@ impl<S: EventSource> Following<S> {
     }
 
     async fn follow(self, progress: &mut Progress<S>) -> Result<()> {
-        let Self { supply, application, settings } = self;
+        let Self { mut connection, application, settings } = self;
         let Progress::Opening(around) = &mut *progress else { return Ok(()) };
-        let source = match supply {
-            Supply::Open(source) => source,
-            Supply::Opener(opener) => open(opener, around).await?,
-        };
+        open(&mut connection, around).await?;
+        let Some(source) = connection.into_open() else { return Ok(()) };
         let machine = Secondary::new(application, settings, source.resumed());
         around.board.publish(machine.view());
         if let Progress::Opening(around) = std::mem::replace(progress, Progress::Between) {
@@ -95,14 +87,11 @@ impl<S: EventSource> Following<S> {
 }
 
 /// Opens a source, through errors that pass.
-async fn open<S>(mut opener: Opener<S>, around: &mut Surroundings) -> Result<S> {
+async fn open<S: EventSource>(connection: &mut Connection<S>, around: &mut Surroundings) -> Result<()> {
     let mut patience = Patience::new(around.retry);
-    loop {
-        match opener.open().await {
-            Ok(source) => {
-                around.works(Activity::Contact);
-                return Ok(source);
-            }
+    while !connection.is_open() {
+        match connection.open().await {
+            Ok(_) => around.works(Activity::Contact),
             Err(error) if error.is_transient() => {
                 let wait = patience.fail();
                 around.trouble(Activity::Contact, error, wait)?;
@@ -111,6 +100,7 @@ async fn open<S>(mut opener: Opener<S>, around: &mut Surroundings) -> Result<S> 
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
 
 /// Closes the source, and lets the listeners finish, each for a limited time.

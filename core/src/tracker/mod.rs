@@ -62,6 +62,7 @@ macro_rules! steps_by_call {
 
 mod announce;
 mod board;
+mod connection;
 mod counters;
 mod dispatch;
 mod follow;

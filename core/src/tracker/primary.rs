@@ -12,10 +12,12 @@ use uuid::Uuid;
 
 use super::announce::{Announcer, Answer, Request};
 use super::board::{Board, EndOfBoard};
+use super::connection::Connection;
 use super::dispatch::{self, Dispatcher, Listeners, panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::error::{Delivery, Error, Result};
+use crate::erased::Opener;
+use crate::error::{BoxError, Delivery, Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
@@ -44,7 +46,7 @@ use crate::wire::{OPERATION_HEADER, WireFormat};
 ///
 /// Each of them names the operation that it ends, and ends no other (F1): when it goes out late, after another primary has
 /// begun an operation, secondaries skip it. A [`startup_complete`](BackupTracker::startup_complete) ends whatever runs, so
-/// it is never pending unless an operation of this tracker runs, and then it names that: repeat it after an error.
+/// it is never pending; only the end of an operation of this tracker, if one runs, is. Repeat it after an error.
 ///
 /// Cheap to clone; the clones are the same tracker. When the last one is dropped, the calls that have begun are still
 /// carried out. Handles that listeners get do not count.
@@ -95,9 +97,46 @@ type Reply = Result<oneshot::Receiver<Result<Answer>>>;
 impl PrimaryBackupTracker {
     /// A primary of `application` that announces through `sink`.
     pub fn builder<S: Sink + 'static>(application: impl Into<String>, sink: S) -> PrimaryBuilder<S> {
+        Self::builder_on(application.into(), Connection::Open(sink))
+    }
+
+    /// A primary of `application` whose sink is opened in the background, so that it can be built while the broker is not there
+    /// yet.
+    ///
+    /// `open` is called until it returns a sink, with the back-off of the [`RetryPolicy`] and without an end; until then
+    /// [`health`](Self::health) shows why. Calls that are made meanwhile try to open it, too. When they are given up, as the
+    /// policy says, nothing was sent ([`Delivery::NotSent`]). An error that is not transient ends the tracker: `health` is
+    /// [`Failed`](Health::Failed), and every call returns it.
+    ///
+    /// An attempt to open may be dropped half-way, when a call is made or the tracker is closed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use backup_tracker::{BackupTracker, PrimaryBackupTracker};
+    /// # let log = backup_tracker_memory::MemoryLog::new("backups")?;
+    /// let open = move || {
+    ///     let log = log.clone();
+    ///     async move { Ok(log.sink()) }
+    /// };
+    /// let primary = PrimaryBackupTracker::builder_with("shop", open).build()?;
+    /// primary.startup_complete().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder_with<S, F>(
+        application: impl Into<String>,
+        open: impl FnMut() -> F + Send + 'static,
+    ) -> PrimaryBuilder<S>
+    where
+        S: Sink + 'static,
+        F: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self::builder_on(application.into(), Connection::Opening(Opener::new(open)))
+    }
+
+    fn builder_on<S>(application: String, connection: Connection<S>) -> PrimaryBuilder<S> {
         PrimaryBuilder {
-            application: application.into(),
-            sink,
+            application,
+            connection,
             state: BackupState::Starting,
             wire_format: None,
             headers: Vec::new(),
@@ -119,15 +158,16 @@ impl PrimaryBackupTracker {
     ///
     /// # Errors
     ///
-    /// [`WorkError`] tells the error of the work and the error of an announcement apart.
+    /// [`WorkError`] tells the error of the work and the error of an announcement apart. The work's error may be of any type that
+    /// can be boxed: an error, a `String`, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error`.
     ///
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartBackup, Action::FinishBackup, work).await
@@ -146,10 +186,10 @@ impl PrimaryBackupTracker {
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartRestore, Action::FinishRestore, work).await
@@ -291,7 +331,7 @@ impl fmt::Debug for PrimaryBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct PrimaryBuilder<S> {
     application: String,
-    sink: S,
+    connection: Connection<S>,
     state: BackupState,
     wire_format: Option<WireFormat>,
     headers: Vec<Header>,
@@ -366,9 +406,10 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         let (board, listener_metrics) = (tracker.board.clone(), tracker.listener_metrics.clone());
         let announcer = Announcer {
             machine: Primary::new(application, self.state),
-            wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
+            wire_format: self.wire_format,
             headers: self.headers,
-            sink: self.sink,
+            connection: self.connection,
+            failure: None,
             retry: self.retry,
             board: tracker.board.clone(),
             dispatcher: Dispatcher::spawn(

@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use tracing::{Instrument, info_span};
 
 use super::board::{Board, EndOfBoard};
+use super::connection::Connection;
 use super::counters::Counters;
 use super::dispatch::{self, Dispatcher, Listeners};
 use super::follow::Surroundings;
-use super::following::{Following, Supply};
+use super::following::Following;
 use super::patience::GiveUp;
 use super::{checked_application, runtime};
 use crate::erased::Opener;
@@ -135,7 +136,7 @@ impl SecondaryBackupTracker {
         application: impl Into<String>,
         source: S,
     ) -> SecondaryBuilder<S> {
-        SecondaryBuilder::new(application.into(), Supply::Open(source))
+        SecondaryBuilder::new(application.into(), Connection::Open(source))
     }
 
     /// A secondary of `application` that opens its source by itself, for a service that may start before its broker.
@@ -156,7 +157,7 @@ impl SecondaryBackupTracker {
         F: FnMut() -> R + Send + 'static,
         R: Future<Output = Result<S>> + Send + 'static,
     {
-        SecondaryBuilder::new(application.into(), Supply::Opener(Opener::new(open)))
+        SecondaryBuilder::new(application.into(), Connection::Opening(Opener::new(open)))
     }
 
     /// The application that it follows.
@@ -293,7 +294,7 @@ impl fmt::Debug for SecondaryBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct SecondaryBuilder<S> {
     application: String,
-    supply: Supply<S>,
+    connection: Connection<S>,
     listeners: Listeners<SecondaryBackupTracker>,
     retry: RetryPolicy,
     limits: GiveUp,
@@ -301,10 +302,10 @@ pub struct SecondaryBuilder<S> {
 }
 
 impl<S: EventSource + 'static> SecondaryBuilder<S> {
-    fn new(application: String, supply: Supply<S>) -> Self {
+    fn new(application: String, connection: Connection<S>) -> Self {
         Self {
             application,
-            supply,
+            connection,
             listeners: Listeners::new(),
             retry: RetryPolicy::new().longest(SecondaryBackupTracker::DEFAULT_LONGEST_WAIT).for_ever(),
             limits: GiveUp::default(),
@@ -410,7 +411,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
 
         let series = Series::new(application.clone(), Role::Secondary);
         // Where there is a source already, the state in which it begins shows at once (T4).
-        let resumed = matches!(&self.supply, Supply::Open(source) if source.resumed());
+        let resumed = matches!(&self.connection, Connection::Open(source) if source.resumed());
         let state = if resumed { BackupState::Ready } else { BackupState::Starting };
         let board = Arc::new(Board::new(state, false, false, &series));
         let listener_metrics = dispatch::metrics(&self.listeners, &series);
@@ -441,7 +442,7 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
             retry: self.retry,
             limits: self.limits,
         };
-        let following = Following { supply: self.supply, application, settings: self.settings };
+        let following = Following { connection: self.connection, application, settings: self.settings };
         let run = following.run(around, close, EndOfBoard::new(board, "follow"));
         let following = runtime.spawn(run.in_current_span()).abort_handle();
         // The following first: it is not to see its listeners end before it.

@@ -8,10 +8,10 @@
 //! curl http://127.0.0.1:8001/state                   what the application does
 //! ```
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fmt, io};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -101,7 +101,7 @@ async fn restore(State(orders): State<Arc<Orders>>) -> Result<String, (StatusCod
     Ok(format!("restored from {}\n", orders.file.display()))
 }
 
-fn answer<T: fmt::Debug>(error: WorkError<T, io::Error>) -> (StatusCode, String) {
+fn answer<T>(error: WorkError<T>) -> (StatusCode, String) {
     let code = match error.announcement() {
         Some(error) if error.kind() == ErrorKind::IllegalTransition => StatusCode::CONFLICT,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
