@@ -76,7 +76,7 @@ impl<'a> Shutting<'a> {
     pub(crate) fn of(gates: &'a [WorkGate], finish: &Arc<Finish>) -> Self {
         finish.expect(gates.len());
         let wait = |gate: &'a WorkGate| {
-            let mut shut: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(gate.drained());
+            let mut shut: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(gate.shut());
             let arrival = Arrival { finish: Arc::clone(finish), there: AtomicBool::new(false) };
             let waker = Waker::from(Arc::new(arrival));
             if shut.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
@@ -98,20 +98,23 @@ impl<'a> Shutting<'a> {
 
 #[cfg(test)]
 mod tests {
+    use backup_tracker::GateKeeper;
+
     use super::*;
 
     #[tokio::test]
     async fn the_last_gate_counts() {
-        let (gates, finish) = ([WorkGate::new(), WorkGate::new()], Finish::new());
+        let keepers = [GateKeeper::new(), GateKeeper::new()];
+        let (gates, finish) = (keepers.each_ref().map(GateKeeper::gate), Finish::new());
         let shutting = Shutting::of(&gates, &finish);
-        gates[0].shut();
+        keepers[0].shut();
         let all = shutting.all(&finish);
         let mut all = std::pin::pin!(all);
         let pending =
             std::future::poll_fn(|context| std::task::Poll::Ready(all.as_mut().poll(context).is_pending()));
         assert!(pending.await);
         let before = Instant::now();
-        gates[1].shut();
+        keepers[1].shut();
         assert!(all.await >= before);
     }
 }

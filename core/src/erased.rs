@@ -4,12 +4,17 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::error::{BoxError, Result};
 use crate::event::{Event, Record};
-use crate::listener::{Change, Listener};
+use crate::listener::{Change, Listener, Notice};
+use crate::protocol::calls::Call;
 use crate::sink::Sink;
 use crate::source::{EventSource, Remaining};
+use crate::state::BackupState;
+use crate::tracker::BackupTracker;
+use crate::transition::BackupTransition;
 use crate::wire::{Others, WireFormat};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -150,13 +155,145 @@ impl fmt::Debug for BoxSource {
     }
 }
 
+trait DynTracker: Send + Sync {
+    fn state(&self) -> BackupState;
+    fn startup_complete(&self) -> BoxFuture<'_, Result<BackupTransition>>;
+    fn start_backup(&self) -> BoxFuture<'_, Result<BackupTransition>>;
+    fn finish_backup(&self) -> BoxFuture<'_, Result<BackupTransition>>;
+    fn start_restore(&self) -> BoxFuture<'_, Result<BackupTransition>>;
+    fn finish_restore(&self) -> BoxFuture<'_, Result<BackupTransition>>;
+    fn close(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+impl<T: BackupTracker> DynTracker for T {
+    fn state(&self) -> BackupState {
+        BackupTracker::state(self)
+    }
+
+    fn startup_complete(&self) -> BoxFuture<'_, Result<BackupTransition>> {
+        Box::pin(BackupTracker::startup_complete(self))
+    }
+
+    fn start_backup(&self) -> BoxFuture<'_, Result<BackupTransition>> {
+        Box::pin(BackupTracker::start_backup(self))
+    }
+
+    fn finish_backup(&self) -> BoxFuture<'_, Result<BackupTransition>> {
+        Box::pin(BackupTracker::finish_backup(self))
+    }
+
+    fn start_restore(&self) -> BoxFuture<'_, Result<BackupTransition>> {
+        Box::pin(BackupTracker::start_restore(self))
+    }
+
+    fn finish_restore(&self) -> BoxFuture<'_, Result<BackupTransition>> {
+        Box::pin(BackupTracker::finish_restore(self))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(BackupTracker::close(self))
+    }
+}
+
+/// A [`BackupTracker`] of any kind, for a service that is given a [`PrimaryBackupTracker`](crate::PrimaryBackupTracker) or a
+/// [`SimpleBackupTracker`](crate::SimpleBackupTracker) at run time.
+///
+/// Cheap to clone; the clones are the same tracker. What only one kind has, for example
+/// [`backup`](crate::PrimaryBackupTracker::backup), is used before its type is erased.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> backup_tracker::Result<()> {
+/// # use backup_tracker::{BackupTracker, BoxTracker, PrimaryBackupTracker, SimpleBackupTracker};
+/// # let (log, alone) = (backup_tracker_memory::MemoryLog::new("backups")?, true);
+/// let tracker = if alone {
+///     BoxTracker::new(SimpleBackupTracker::new("shop")?)
+/// } else {
+///     BoxTracker::new(PrimaryBackupTracker::builder("shop", log.sink()).build()?)
+/// };
+/// tracker.startup_complete().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct BoxTracker(Arc<dyn DynTracker>);
+
+impl BoxTracker {
+    /// Erases the type of a tracker.
+    pub fn new(tracker: impl BackupTracker + 'static) -> Self {
+        Self(Arc::new(tracker))
+    }
+}
+
+impl BackupTracker for BoxTracker {
+    fn state(&self) -> BackupState {
+        self.0.state()
+    }
+
+    async fn startup_complete(&self) -> Result<BackupTransition> {
+        self.0.startup_complete().await
+    }
+
+    async fn start_backup(&self) -> Result<BackupTransition> {
+        self.0.start_backup().await
+    }
+
+    async fn finish_backup(&self) -> Result<BackupTransition> {
+        self.0.finish_backup().await
+    }
+
+    async fn start_restore(&self) -> Result<BackupTransition> {
+        self.0.start_restore().await
+    }
+
+    async fn finish_restore(&self) -> Result<BackupTransition> {
+        self.0.finish_restore().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+impl fmt::Debug for BoxTracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxTracker").field("state", &BackupTracker::state(self)).finish_non_exhaustive()
+    }
+}
+
+/// Opens a sink or a source, as often as it takes.
+pub(crate) struct Opener<S>(Box<dyn FnMut() -> BoxFuture<'static, Result<S>> + Send>);
+
+impl<S> Opener<S> {
+    pub(crate) fn new<F, R>(mut open: F) -> Self
+    where
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(open())))
+    }
+
+    pub(crate) async fn open(&mut self) -> Result<S> {
+        (self.0)().await
+    }
+}
+
+impl<S> fmt::Debug for Opener<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener").finish_non_exhaustive()
+    }
+}
+
 trait DynListener<T>: Send + Sync {
     fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
+    fn on_notice<'a>(&'a self, notice: &'a Notice, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>>;
 }
 
 impl<T: Sync, L: Listener<T>> DynListener<T> for L {
     fn on_change<'a>(&'a self, change: &'a Change, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
         Box::pin(Listener::on_change(self, change, tracker))
+    }
+
+    fn on_notice<'a>(&'a self, notice: &'a Notice, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(Listener::on_notice(self, notice, tracker))
     }
 }
 
@@ -171,12 +308,11 @@ impl<T: Sync> BoxListener<T> {
         Self { listener: Box::new(listener), name: std::any::type_name::<L>() }
     }
 
-    pub(crate) fn on_change<'a>(
-        &'a self,
-        change: &'a Change,
-        tracker: &'a T,
-    ) -> BoxFuture<'a, Result<(), BoxError>> {
-        self.listener.on_change(change, tracker)
+    pub(crate) fn call<'a>(&'a self, call: &'a Call, tracker: &'a T) -> BoxFuture<'a, Result<(), BoxError>> {
+        match call {
+            Call::Change(change) => self.listener.on_change(change, tracker),
+            Call::Notice(notice) => self.listener.on_notice(notice, tracker),
+        }
     }
 }
 

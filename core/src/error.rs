@@ -36,6 +36,8 @@ pub enum ErrorKind {
     IllegalTransition,
     /// The tracker, sink or source was closed before.
     Closed,
+    /// A listener did not return in time.
+    Listener,
     /// A fault of this library or of the client library.
     Internal,
 }
@@ -59,6 +61,7 @@ impl ErrorKind {
             Self::Corrupt => "corrupt",
             Self::IllegalTransition => "illegal transition",
             Self::Closed => "closed",
+            Self::Listener => "listener",
             Self::Internal => "internal error",
         }
     }
@@ -101,6 +104,7 @@ pub struct Error(Arc<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
+    cause: Option<ErrorKind>,
     operation: &'static str,
     message: String,
     topic: Option<String>,
@@ -115,6 +119,7 @@ impl Error {
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
+            cause: None,
             operation,
             message: message.into(),
             topic: None,
@@ -165,6 +170,26 @@ impl Error {
         self
     }
 
+    /// The error with the kind that it would have if it could not pass: a permission that is withdrawn while a session
+    /// is open is [`Unavailable`](ErrorKind::Unavailable) because of [`Denied`](ErrorKind::Denied).
+    ///
+    /// ```
+    /// use backup_tracker::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::Unavailable, "read", "not authorized").with_cause(ErrorKind::Denied);
+    /// assert_eq!(error.to_string(), "read: unavailable (denied): not authorized");
+    /// assert!(error.is_transient());
+    /// ```
+    #[must_use]
+    pub fn with_cause(self, cause: ErrorKind) -> Self {
+        self.map(|inner| inner.cause = Some(cause))
+    }
+
+    /// An error that passes as the one that does not: of the kind of its cause.
+    pub(crate) fn into_permanent(self) -> Self {
+        self.map(|inner| inner.kind = inner.cause.take().unwrap_or(inner.kind))
+    }
+
     /// The error with the topic (stream, log) that it is about.
     #[must_use]
     pub fn with_topic(self, topic: impl Into<String>) -> Self {
@@ -194,6 +219,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// For an error that passes: the kind that it would have if it could not, where known.
+    #[must_use]
+    pub fn cause(&self) -> Option<ErrorKind> {
+        self.0.cause
     }
 
     /// Whether trying again later can help: true for [`ErrorKind::Unavailable`] only.
@@ -241,8 +272,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, message, topic, group, .. } = &*self.0;
-        write!(f, "{operation}: {kind}: {message}")?;
+        let Inner { kind, cause, operation, message, topic, group, .. } = &*self.0;
+        write!(f, "{operation}: {kind}")?;
+        if let Some(cause) = cause {
+            write!(f, " ({cause})")?;
+        }
+        write!(f, ": {message}")?;
         match (topic, group) {
             (Some(topic), Some(group)) => write!(f, " (topic `{topic}`, group `{group}`)"),
             (Some(topic), None) => write!(f, " (topic `{topic}`)"),
@@ -254,9 +289,13 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, message, topic, group, delivery, states, source } = &*self.0;
+        let Inner { kind, cause, operation, message, topic, group, delivery, states, source } = &*self.0;
         let mut debug = f.debug_struct("Error");
-        debug.field("kind", kind).field("operation", operation).field("message", message);
+        debug.field("kind", kind);
+        if let Some(cause) = cause {
+            debug.field("cause", cause);
+        }
+        debug.field("operation", operation).field("message", message);
         for (name, value) in [("topic", topic), ("group", group)] {
             if let Some(value) = value {
                 debug.field(name, value);

@@ -16,4 +16,4 @@ use silent as backend;
 pub(crate) use backend::Counter;
 pub(crate) use board::{AnnouncerMetrics, BoardMetrics};
 pub(crate) use catalogue::{Role, Series, SkipReason};
-pub(crate) use instruments::{Share, Tally, Waiters};
+pub(crate) use instruments::{ListenerMetrics, Share, Tally, Waiters};

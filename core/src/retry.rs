@@ -5,6 +5,11 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 
+/// Without any wait, retrying would keep a processor busy.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Longer than anybody waits, and short enough for arithmetic.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Exponential back-off: the first wait, the longest wait, and for how long to go on altogether.
 ///
 /// Waits double from the first to the longest, each with a random part of up to its own length added, so that many
@@ -31,14 +36,14 @@ impl RetryPolicy {
         Self { first: Self::DEFAULT_FIRST, longest: Self::DEFAULT_LONGEST, total: Some(Self::DEFAULT_TOTAL) }
     }
 
-    /// The first wait.
+    /// The first wait; at least 1 ms, at most 30 days.
     #[must_use]
     pub const fn first(mut self, wait: Duration) -> Self {
         self.first = wait;
         self
     }
 
-    /// The longest wait.
+    /// The longest wait; at least the first one, at most 30 days.
     #[must_use]
     pub const fn longest(mut self, wait: Duration) -> Self {
         self.longest = wait;
@@ -61,12 +66,21 @@ impl RetryPolicy {
         self
     }
 
+    fn first_wait(&self) -> Duration {
+        self.first.clamp(SHORTEST, LONGEST)
+    }
+
+    pub(crate) fn longest_wait(&self) -> Duration {
+        self.longest.clamp(self.first_wait(), LONGEST)
+    }
+
     /// The waits of a series of attempts, one after each attempt that failed; at the end of them it is given up.
     #[must_use]
     pub fn waits(&self) -> Waits {
+        let first = self.first_wait();
         let waits = ExponentialBuilder::default()
-            .with_min_delay(self.first)
-            .with_max_delay(self.longest)
+            .with_min_delay(first)
+            .with_max_delay(self.longest_wait())
             .with_jitter()
             .without_max_times()
             .build();
@@ -95,11 +109,11 @@ impl Iterator for Waits {
     fn next(&mut self) -> Option<Duration> {
         let wait = self.waits.next()?;
         // Attempts that hang count, too; and waits that nobody waits for.
-        let begins_after = self.waited.max(self.since.elapsed()) + wait;
+        let begins_after = self.waited.max(self.since.elapsed()).saturating_add(wait);
         if self.total.is_some_and(|total| begins_after > total) {
             return None;
         }
-        self.waited += wait;
+        self.waited = self.waited.saturating_add(wait);
         Some(wait)
     }
 }
@@ -121,6 +135,20 @@ mod tests {
         }
         assert_eq!(attempts, 3);
         assert!(begin.elapsed() < Duration::from_secs(40));
+    }
+
+    #[test]
+    fn no_setting_makes_it_spin_or_overflow() {
+        for first in [Duration::ZERO, Duration::MAX] {
+            for longest in [Duration::ZERO, Duration::MAX] {
+                for total in [None, Some(Duration::MAX)] {
+                    let policy = RetryPolicy { total, ..RetryPolicy::new().first(first).longest(longest) };
+                    let waits: Vec<_> = policy.waits().take(100).collect();
+                    assert_eq!(waits.len(), 100);
+                    assert!(waits.iter().all(|wait| *wait >= SHORTEST && *wait <= 2 * LONGEST), "{waits:?}");
+                }
+            }
+        }
     }
 
     #[test]

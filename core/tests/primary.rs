@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use backup_tracker::wire::{Decoded, decode};
 use backup_tracker::{
-    BackupState, BackupTracker, BackupTransition, Delivery, Error, ErrorKind, PrimaryBackupTracker,
+    BackupState, BackupTracker, BackupTransition, BoxError, Delivery, Error, ErrorKind, PrimaryBackupTracker,
     RetryPolicy, WireFormat, WorkError,
 };
 use backup_tracker_memory::MemoryLog;
@@ -161,7 +161,7 @@ async fn t7_what_is_owed_outlives_a_long_outage_and_comes_first() {
 }
 
 #[tokio::test]
-async fn closing_pays_what_is_owed_or_says_that_it_could_not() {
+async fn closing_announces_what_is_pending_or_returns_an_error() {
     for available in [true, false] {
         let log = log();
         let primary = once(&log);
@@ -170,7 +170,7 @@ async fn closing_pays_what_is_owed_or_says_that_it_could_not() {
         log.set_available(available);
         assert_eq!(primary.close().await.is_ok(), available);
         assert_eq!(log.len(), if available { 2 } else { 1 });
-        primary.close().await.unwrap();
+        assert_eq!(primary.close().await.is_ok(), available, "the same answer again");
     }
 }
 
@@ -202,13 +202,28 @@ async fn around_work_both_ends_are_announced_whatever_the_work_returns() {
     let value = primary.backup(async { Ok::<_, Infallible>(state.state()) }).await.unwrap();
     assert_eq!(value, BackingUp);
     let failed = primary.restore(async { Err::<(), _>("disk full") }).await.unwrap_err();
-    assert!(matches!(failed, WorkError::Work("disk full")), "{failed:?}");
+    assert!(matches!(failed, WorkError::Work(_)), "{failed:?}");
     assert!(failed.announcement().is_none());
-    assert_eq!(failed.work(), Some(&"disk full"));
+    assert_eq!(failed.work().unwrap().to_string(), "disk full");
     assert_eq!(
         steps(&log),
         [(Starting, BackingUp), (BackingUp, Ready), (Ready, Restoring), (Restoring, Ready)]
     );
+}
+
+#[tokio::test]
+async fn the_error_of_the_work_keeps_its_chain_of_causes_also_where_it_was_boxed() {
+    let primary = primary(&log());
+    let cause = || Error::new(ErrorKind::Internal, "copy", "half of it").with_source("disk full");
+    let plain = primary.backup(async { Err::<(), _>(cause()) }).await.unwrap_err();
+    let boxed = primary.backup(async { Err::<(), BoxError>(cause().into()) }).await.unwrap_err();
+    for failed in [plain, boxed] {
+        assert_eq!(failed.work().unwrap().downcast_ref::<Error>().unwrap().message(), "half of it");
+        let handed_on = (|| -> Result<(), BoxError> { Err(failed)? })().unwrap_err();
+        let own = handed_on.source().unwrap();
+        assert_eq!(own.downcast_ref::<Error>().unwrap().operation(), "copy");
+        assert_eq!(own.source().unwrap().to_string(), "disk full");
+    }
 }
 
 #[tokio::test]
@@ -281,7 +296,7 @@ async fn an_end_that_cannot_be_announced_gives_the_outcome_back_and_stays_owed()
         .await
         .unwrap_err();
     let WorkError::EndNotAnnounced { error, outcome } = error else { panic!("{error:?}") };
-    assert_eq!((error.kind(), outcome), (ErrorKind::Unavailable, Ok("copied")));
+    assert_eq!((error.kind(), outcome.unwrap()), (ErrorKind::Unavailable, "copied"));
     assert_eq!(primary.state(), BackingUp);
     log.set_available(true);
     holds(&log, 2).await;
@@ -393,12 +408,13 @@ async fn headers_go_with_every_announcement_behind_those_of_the_library() {
         .header("reason", "a test")
         .build()
         .unwrap();
-    primary.start_backup().await.unwrap();
+    let begun = primary.start_backup().await.unwrap().id.to_string();
     primary.finish_backup().await.unwrap();
-    for record in log.records() {
+    let content_type: (_, &[u8]) = ("content-type", b"application/cbor");
+    let operation = ("backup-tracker-operation", begun.as_bytes());
+    for (record, own) in log.records().iter().zip([&[content_type][..], &[content_type, operation]]) {
         let headers: Vec<_> = record.headers.iter().map(|h| (h.name.as_str(), &h.value[..])).collect();
-        let own: (_, &[u8]) = ("content-type", b"application/cbor");
-        assert_eq!(headers, [own, ("announced-by", b"nightly"), ("reason", b"a test")]);
+        assert_eq!(headers, [own, &[("announced-by", b"nightly"), ("reason", b"a test")]].concat());
     }
 }
 
@@ -422,7 +438,7 @@ async fn a_primary_takes_up_where_another_one_left_off() {
 
 #[tokio::test]
 async fn bad_settings_are_refused_by_name() {
-    for name in [" ", "content-type", "Traceparent"] {
+    for name in [" ", "content-type", "Traceparent", "Backup-Tracker-Operation"] {
         let builder = PrimaryBackupTracker::builder("app", log().sink()).header(name, "x");
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

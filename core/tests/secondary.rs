@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use backup_tracker::wire::Others;
 use backup_tracker::{
-    BackupState, BackupTracker, BoxSource, Error, ErrorKind, EventSource, Health, PrimaryBackupTracker,
-    Record, Remaining, Result, SecondaryBackupTracker,
+    BackupState, BackupTracker, BoxSource, Error, ErrorKind, EventSource, GateState, Health,
+    PrimaryBackupTracker, Record, Remaining, Result, SecondaryBackupTracker,
 };
 use backup_tracker_memory::MemorySource;
 use support::{World, reaches, within};
@@ -89,8 +89,14 @@ async fn t9_a_log_that_ends_is_a_visible_failure_and_shuts_the_gate_for_good() {
     let error = within(secondary.closed()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lost);
     assert!(matches!(secondary.health(), Health::Failed { .. }));
-    assert!(!secondary.gate().is_open());
-    assert!(secondary.gate().try_enter().is_none());
+    let gate = secondary.gate();
+    assert_eq!(gate.state(), GateState::Ended);
+    assert!(gate.try_enter().is_none());
+    let error = within(gate.enter()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert!(error.message().contains("the log has ended for good"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
+    assert_eq!(cause.kind(), ErrorKind::Lost);
 }
 
 /// Fails as told, at opening or at the first commit.

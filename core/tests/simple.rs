@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use backup_tracker::{BackupState, BackupTracker, Error, ErrorKind, SimpleBackupTracker};
+use backup_tracker::{
+    BackupState, BackupTracker, BoxTracker, Error, ErrorKind, PrimaryBackupTracker, SimpleBackupTracker,
+};
+use backup_tracker_memory::MemoryLog;
 
 use BackupState::{BackingUp, Ready, Starting};
 
@@ -54,4 +57,22 @@ async fn an_illegal_call_changes_nothing() {
     assert_eq!(error.states(), Some((Starting, Ready)));
     assert_eq!(tracker.state(), Starting);
     assert!(SimpleBackupTracker::new("").unwrap_err().to_string().contains("application"));
+}
+
+#[tokio::test]
+async fn either_kind_of_tracker_is_used_without_knowing_which() {
+    let log = MemoryLog::new("backups").unwrap();
+    let primary = PrimaryBackupTracker::builder("app", log.sink()).build().unwrap();
+    for tracker in [BoxTracker::new(primary), BoxTracker::new(SimpleBackupTracker::new("app").unwrap())] {
+        tracker.startup_complete().await.unwrap();
+        let clone = tracker.clone();
+        tokio::spawn(async move { clone.start_backup().await }).await.unwrap().unwrap();
+        assert_eq!(tracker.state(), BackingUp);
+        tracker.finish_backup().await.unwrap();
+        tracker.start_restore().await.unwrap();
+        tracker.finish_restore().await.unwrap();
+        tracker.close().await.unwrap();
+        assert_eq!(tracker.start_backup().await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+    assert_eq!(log.len(), 5);
 }

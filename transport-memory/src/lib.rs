@@ -35,6 +35,10 @@
 //! moves the group's position back. A new group starts at the earliest record, or, with [`StartAt::Latest`](backup_tracker::StartAt::Latest), behind the last
 //! one; either is fixed when the source is made.
 //!
+//! The first session that [claims](backup_tracker::EventSource::claim) a group binds it to its application, for as long as the log
+//! lives, also through [`MemoryLog::trim`] and [`MemoryLog::recreate`]. A claim for another application returns an error
+//! ([`Config`](backup_tracker::ErrorKind::Config)) that names both.
+//!
 //! # Observers
 //!
 //! [`MemoryLog::observer`] makes a source without a group, for whoever looks at a log or follows it. Each session begins where
@@ -52,7 +56,7 @@
 //!
 //! # Native access
 //!
-//! A test looks at the log with [`MemoryLog::records`] and [`MemoryLog::committed`], puts anything into it with
+//! A test looks at the log with [`MemoryLog::records`], [`MemoryLog::committed`] and [`MemoryLog::application`], puts anything into it with
 //! [`MemoryLog::append_raw`], and plays a broker in trouble with [`MemoryLog::set_available`],
 //! [`MemoryLog::fail_next_sends`], [`MemoryLog::trim`], [`MemoryLog::recreate`] and [`MemoryLog::end`].
 //!

@@ -158,6 +158,13 @@ impl MemoryLog {
         self.0.state().committed(group)
     }
 
+    /// The application to which the group is bound. `None` when no session has claimed the group; see *Position* in the crate's
+    /// documentation.
+    #[must_use]
+    pub fn application(&self, group: &str) -> Option<String> {
+        self.0.state().application(group).map(str::to_owned)
+    }
+
     /// Appends any record, as a foreign program might: without a key, without a value, or with garbage. Size, availability
     /// and the end of the log are not looked at.
     pub fn append_raw(&self, key: Option<Uuid>, headers: Vec<Header>, payload: Option<Bytes>) -> Position {

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use crate::log::{Shared, unavailable};
 use crate::state::{Cursor, Found};
 
+const CLAIM: &str = "claim the group";
+
 /// Reads a [`MemoryLog`](crate::MemoryLog), for a group or without one. Made by
 /// [`MemoryLog::source`](crate::MemoryLog::source) and [`MemoryLog::observer`](crate::MemoryLog::observer).
 pub struct MemorySource {
@@ -84,16 +86,20 @@ impl EventSource for MemorySource {
 
     async fn claim(&mut self, application: &str) -> Result<()> {
         let Some(group) = &self.place.group else { return Ok(()) };
-        let mut state = self.shared.state();
-        if !state.available {
-            return Err(self.unavailable("claim"));
+        let claimed = {
+            let mut state = self.shared.state();
+            state.available.then(|| state.claim(group, application))
+        };
+        match claimed {
+            None => Err(self.unavailable(CLAIM)),
+            Some(Ok(())) => Ok(()),
+            Some(Err(owner)) => {
+                let message = format!(
+                    "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service"
+                );
+                Err(self.place.error(ErrorKind::Config, CLAIM, message))
+            }
         }
-        let held = state.applications.entry(group.to_string()).or_insert_with(|| application.to_owned());
-        if held == application {
-            return Ok(());
-        }
-        let message = format!("the group belongs to `{held}` and not to `{application}`");
-        Err(self.place.error(ErrorKind::Config, "claim", message))
     }
 
     fn resumed(&self) -> bool {

@@ -14,11 +14,13 @@ pub(crate) struct Cursor {
 }
 
 /// A group's position: where its next session begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Group {
     cursor: Cursor,
     /// False for a start that was fixed when the group was new, and from which nobody has committed yet.
     committed: bool,
+    /// To which the group is bound (S16). Groups are never removed, so that nobody can take it away again.
+    application: Option<String>,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,6 @@ pub(crate) struct State {
     first: u64,
     records: VecDeque<Stored>,
     groups: BTreeMap<String, Group>,
-    pub(crate) applications: BTreeMap<String, String>,
     pub(crate) available: bool,
     pub(crate) ended: bool,
     /// How the next sends fail, one entry each.
@@ -61,7 +62,6 @@ impl State {
             first: 0,
             records: VecDeque::new(),
             groups: BTreeMap::new(),
-            applications: BTreeMap::new(),
             available: true,
             ended: false,
             failures: VecDeque::new(),
@@ -110,9 +110,20 @@ impl State {
             return (group.cursor, group.committed && self.holds(group.cursor));
         }
         let cursor = self.start(start);
-        let position = Group { cursor, committed: false };
+        let position = Group { cursor, committed: false, application: None };
         self.groups.insert(group.to_owned(), position);
         (cursor, false)
+    }
+
+    /// Binds the group to the application, or returns the one to which it is bound already (S16).
+    pub(crate) fn claim(&mut self, group: &str, application: &str) -> Result<(), String> {
+        let Some(group) = self.groups.get_mut(group) else { return Ok(()) };
+        let owner = group.application.get_or_insert_with(|| application.to_owned());
+        if owner == application { Ok(()) } else { Err(owner.clone()) }
+    }
+
+    pub(crate) fn application(&self, group: &str) -> Option<&str> {
+        self.groups.get(group)?.application.as_deref()
     }
 
     /// Moves the group's position to the place; never back within an incarnation (S5), and never to one that is gone.
@@ -122,14 +133,15 @@ impl State {
             // says so.
             return;
         }
-        let offset = match self.groups.get(group) {
-            Some(held) if held.cursor.incarnation == cursor.incarnation => {
-                held.cursor.offset.max(cursor.offset)
-            }
-            _ => cursor.offset,
+        // `begin` made the group.
+        let Some(group) = self.groups.get_mut(group) else { return };
+        let offset = if group.cursor.incarnation == cursor.incarnation {
+            group.cursor.offset.max(cursor.offset)
+        } else {
+            cursor.offset
         };
-        let position = Group { cursor: Cursor { offset, ..cursor }, committed: true };
-        self.groups.insert(group.to_owned(), position);
+        group.cursor = Cursor { offset, ..cursor };
+        group.committed = true;
     }
 
     pub(crate) fn committed(&self, group: &str) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! A group's position: fixed when the group is new, and moved forwards.
 
+use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result, StartAt};
 use tokio::time::Instant;
@@ -11,8 +12,6 @@ use crate::opening::Opening;
 use crate::position::{Held, Key, Stored, Written};
 use crate::stream::{Log, StreamInfo};
 
-const COMMIT: &str = "commit";
-
 /// How often a write is tried that others are faster than.
 const CONFLICTS: usize = 32;
 
@@ -21,6 +20,8 @@ pub(crate) struct Group {
     key: Key,
     /// What the key held when it was last read or written, and its revision. None when nobody knows.
     stored: Option<(Stored, u64)>,
+    /// To which this session binds the group (S16); `None` until it is told.
+    application: Option<String>,
 }
 
 impl Group {
@@ -41,7 +42,7 @@ impl Group {
             };
             match key.write(link, &stored, held.revision, deadline).await {
                 Ok(Written::Done { revision }) => {
-                    let group = Self { key, stored: Some((stored.clone(), revision)) };
+                    let group = Self { key, stored: Some((stored.clone(), revision)), application: None };
                     return Ok((group, stored));
                 }
                 Ok(Written::Conflict) => {}
@@ -51,6 +52,30 @@ impl Group {
         Err(conflicts(place, operation))
     }
 
+    /// Binds the position to the application (S16).
+    pub(crate) async fn claim(
+        &mut self,
+        session: Session<'_>,
+        application: &str,
+        deadline: Instant,
+    ) -> Result<()> {
+        self.application = Some(application.to_owned());
+        for _ in 0..CONFLICTS {
+            let (held, revision) = self.held(session, deadline).await?;
+            // A key that was deleted since opening is written by the first commit, which notes the application.
+            let Some(held) = held else { return Ok(()) };
+            if held.application.is_some() {
+                self.stored = Some((held, revision));
+                return Ok(());
+            }
+            let bound = Stored { application: self.application.clone(), ..held };
+            if self.write(session, bound, revision, deadline).await? {
+                return Ok(());
+            }
+        }
+        Err(conflicts(session.place, session.operation))
+    }
+
     /// Moves the position to the target, unless it is beyond already (S5).
     pub(crate) async fn advance(
         &mut self,
@@ -58,59 +83,102 @@ impl Group {
         target: Stored,
         deadline: Instant,
     ) -> Result<()> {
-        let Session { link, place, .. } = session;
         for _ in 0..CONFLICTS {
-            // Taken out: until this ends well, nobody knows what the key holds.
-            let (stored, revision) = match self.stored.take() {
-                Some((stored, revision)) => (Some(stored), revision),
-                None => self.read(session, deadline).await?,
+            let (held, revision) = self.held(session, deadline).await?;
+            let noted = held.as_ref().and_then(|held| held.application.clone());
+            let application = self.application.clone().or(noted);
+            let stored = match held {
+                Some(held) if !session.may_move(&held, &target, deadline).await? => {
+                    if held.application == application {
+                        self.stored = Some((held, revision));
+                        return Ok(());
+                    }
+                    // Who wrote it knows nothing of applications.
+                    Stored { application, ..held }
+                }
+                _ => Stored { application, ..target.clone() },
             };
-            if let Some(stored) = stored
-                && !session.may_move(&stored, &target, deadline).await?
-            {
-                self.stored = Some((stored, revision));
+            debug!(?stored, revision, "moving the position");
+            if self.write(session, stored, revision, deadline).await? {
                 return Ok(());
             }
-            debug!(?target, revision, "moving the position");
-            match self.key.write(link, &target, revision, deadline).await {
-                Ok(Written::Done { revision }) => {
-                    self.stored = Some((target, revision));
-                    return Ok(());
-                }
-                Ok(Written::Conflict) => {}
-                Err(failure) => return Err(self.explain(session, failure, deadline).await),
-            }
         }
-        Err(conflicts(place, COMMIT))
+        Err(conflicts(session.place, session.operation))
+    }
+
+    /// What the key holds, and its revision, if the group is not another application's. Until a write has ended well, nobody knows
+    /// any more.
+    async fn held(&mut self, session: Session<'_>, deadline: Instant) -> Result<(Option<Stored>, u64)> {
+        let (held, revision) = match self.stored.take() {
+            Some((stored, revision)) => (Some(stored), revision),
+            None => self.read(session, deadline).await?,
+        };
+        let owner = held.as_ref().and_then(|held| held.application.as_ref());
+        if let (Some(owner), Some(application)) = (owner, &self.application)
+            && owner != application
+        {
+            return Err(self.taken(session, owner, application));
+        }
+        Ok((held, revision))
+    }
+
+    /// Whether it was written. If not, somebody else was faster.
+    async fn write(
+        &mut self,
+        session: Session<'_>,
+        stored: Stored,
+        revision: u64,
+        deadline: Instant,
+    ) -> Result<bool> {
+        match self.key.write(session.link, &stored, revision, deadline).await {
+            Ok(Written::Done { revision }) => {
+                self.stored = Some((stored, revision));
+                Ok(true)
+            }
+            Ok(Written::Conflict) => Ok(false),
+            Err(failure) => Err(self.explain(session, failure, deadline).await),
+        }
+    }
+
+    fn taken(&self, session: Session<'_>, owner: &str, application: &str) -> Error {
+        let Session { place, operation, .. } = session;
+        let group = place.group.as_deref().unwrap_or_default();
+        let delete = self.key.delete_command();
+        let message = format!(
+            "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service, or, \
+             once no service of `{owner}` uses it, `{delete}` makes the group a new one"
+        );
+        place.error(ErrorKind::Config, operation, message)
     }
 
     async fn read(&self, session: Session<'_>, deadline: Instant) -> Result<(Option<Stored>, u64)> {
-        let Session { link, place, .. } = session;
+        let Session { link, place, operation, .. } = session;
         let held = self.key.read(link, deadline).await;
-        let Held { value, revision } = held.map_err(|failure| place.failure(COMMIT, failure))?;
-        let stored = value.map(|value| self.key.parse(&value, place, COMMIT)).transpose()?;
+        let Held { value, revision } = held.map_err(|failure| place.failure(operation, failure))?;
+        let stored = value.map(|value| self.key.parse(&value, place, operation)).transpose()?;
         Ok((stored, revision))
     }
 
     async fn explain(&self, session: Session<'_>, failure: Failure, deadline: Instant) -> Error {
-        let Session { link, place, .. } = session;
+        let Session { link, place, operation, .. } = session;
         // No bucket, or one without a leader: that makes a difference to who could mend it.
         if let Failure::NoResponders(_) = failure
             && StreamInfo::is_missing(link, self.key.stream(), deadline).await
         {
             let message = format!("there is no key-value bucket `{}` any more", self.key.bucket());
-            return place.error(ErrorKind::NotFound, COMMIT, message);
+            return place.error(ErrorKind::NotFound, operation, message);
         }
-        place.failure(COMMIT, failure)
+        place.failure(operation, failure)
     }
 }
 
-/// What a commit needs of its session.
+/// What a commit or a claim needs of its session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Session<'a> {
     pub(crate) link: &'a Link,
     pub(crate) place: &'a Place,
     pub(crate) log: &'a Log,
+    pub(crate) operation: &'static str,
 }
 
 impl Session<'_> {
@@ -120,9 +188,11 @@ impl Session<'_> {
             return Ok(stored.sequence <= target.sequence);
         }
         // One of them speaks of a stream that is gone; a position there is worth nothing.
-        let info = self.log.info(self.link, deadline).await;
-        let info = info.map_err(|failure| self.place.failure(COMMIT, failure))?;
-        Ok(info.created == target.stream_created)
+        match self.log.info(self.link, deadline).await {
+            Ok(info) => Ok(info.created == target.stream_created),
+            Err(failure) if failure.is(ErrorCode::STREAM_NOT_FOUND) => Ok(false),
+            Err(failure) => Err(self.place.failure(self.operation, failure)),
+        }
     }
 }
 

@@ -81,6 +81,8 @@ pub struct GroupPosition {
     pub committed: bool,
     /// The [`created`](Stream::created) of the stream that it is a position in.
     pub stream_created: String,
+    /// The application to which the group is bound; `None` if none has claimed it.
+    pub application: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -216,6 +218,7 @@ impl Look<'_> {
             sequence: stored.sequence,
             committed: stored.committed,
             stream_created: stored.stream_created,
+            application: stored.application,
         }))
     }
 }

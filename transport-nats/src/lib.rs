@@ -50,13 +50,24 @@
 //!
 //! # Position
 //!
-//! The key's value, `{"stream_created":"…","sequence":42,"committed":true}`: which stream, the last message behind the group,
-//! and whether that was committed or is the start that was fixed when the group was new. It is written with the expected
-//! revision, read from the leader alone, and never moves back. Opening writes it once, unchanged, so that a missing
-//! permission shows early. Deleting the key, `nats kv del backups_positions backups.search`, makes the group a new one.
+//! The key's value is `{"stream_created":"…","sequence":42,"committed":true,"application":"shop"}`:
+//!
+//! - which stream, and the last message behind the group;
+//! - whether that was committed or is the start that was fixed when the group was new;
+//! - the application to which the group is bound.
+//!
+//! It is written with the expected revision, read from the leader alone, and never moves back. Opening writes it once, unchanged,
+//! so that a missing permission shows early. Deleting the key, `nats kv del backups_positions backups.search`, makes the group a
+//! new one.
+//!
+//! The first session that [claims](backup_tracker::EventSource::claim) a group binds it to its application. A claim or a commit for
+//! another application returns an error ([`Config`](backup_tracker::ErrorKind::Config)) that names both and how to make the group a
+//! new one. The binding is as durable as the bucket: it survives a stream that is purged, or deleted and created again. A position
+//! of an earlier version of this crate has none, and takes the first.
 //!
 //! A stream that was purged past the position, was deleted and created again, or has lost its end, is said
-//! ([`Lost`](backup_tracker::ErrorKind::Lost)). Single messages that were deleted are not missed.
+//! ([`Lost`](backup_tracker::ErrorKind::Lost)). Single messages that were deleted are not missed. A commit in a session whose
+//! stream is gone moves nothing and succeeds.
 //!
 //! # Observers
 //!

@@ -29,6 +29,9 @@ pub(crate) struct Stored {
     pub(crate) sequence: u64,
     /// False for a start that was fixed when the group was new, and from which nobody has committed yet.
     pub(crate) committed: bool,
+    /// To which application the group is bound (S16). Earlier versions noted none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) application: Option<String>,
 }
 
 impl Stored {
@@ -38,7 +41,7 @@ impl Stored {
             StartAt::Earliest => info.before_first(),
             StartAt::Latest => info.state.last_seq,
         };
-        Self { stream_created: info.created.clone(), sequence, committed: false }
+        Self { stream_created: info.created.clone(), sequence, committed: false, application: None }
     }
 }
 
@@ -87,6 +90,11 @@ impl Key {
 
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The command that makes the group a new one.
+    pub(crate) fn delete_command(&self) -> String {
+        format!("nats kv del {} {}", self.bucket, self.key)
     }
 
     /// Reads the key.
@@ -140,8 +148,9 @@ impl Key {
     ) -> Result<Stored, Error> {
         serde_json::from_slice(value).map_err(|error| {
             let (bucket, key) = (&self.bucket, &self.key);
+            let delete = self.delete_command();
             let message = format!(
-                "key `{key}` of bucket `{bucket}` holds no position; what wrote it? `nats kv del {bucket} {key}` makes the group a new one"
+                "key `{key}` of bucket `{bucket}` holds no position; what wrote it? `{delete}` makes the group a new one"
             );
             place.error(ErrorKind::Corrupt, operation, message).with_source(error)
         })
@@ -154,11 +163,24 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_stable() {
-        let stored =
-            Stored { stream_created: "2026-01-02T03:04:05.6Z".into(), sequence: 42, committed: true };
-        let text = r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true}"#;
-        assert_eq!(serde_json::to_string(&stored).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Stored>(text).unwrap(), stored);
+        let unbound = Stored {
+            stream_created: "2026-01-02T03:04:05.6Z".into(),
+            sequence: 42,
+            committed: true,
+            application: None,
+        };
+        let bound = Stored { application: Some("shop \"1\"".into()), ..unbound.clone() };
+        for (stored, text) in [
+            // Of versions that knew no application, and of groups that none has claimed.
+            (unbound, r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true}"#),
+            (
+                bound,
+                r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true,"application":"shop \"1\""}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&stored).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Stored>(text).unwrap(), stored);
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::subject::{covers, token_of};
 const OPEN: &str = "open the source";
 const READ: &str = "read";
 const COMMIT: &str = "commit";
+const CLAIM: &str = "claim the group";
 const REMAINING: &str = "count what remains";
 
 /// How long closing waits for the server to be told.
@@ -263,13 +264,26 @@ impl EventSource for NatsSource {
         let Some(stream_created) = self.created.clone() else { return Ok(()) };
         let deadline = self.deadline();
         if self.shares_the_stream {
-            let passed = self.pass_over_others(deadline).await;
-            passed.map_err(|failure| self.place.failure(COMMIT, failure))?;
+            match self.pass_over_others(deadline).await {
+                Ok(()) => {}
+                // As after `Lost`, which the next read says.
+                Err(failure) if failure.is(ErrorCode::STREAM_NOT_FOUND) => return Ok(()),
+                Err(failure) => return Err(self.place.failure(COMMIT, failure)),
+            }
         }
-        let target = Stored { stream_created, sequence: self.position, committed: true };
-        let session = Session { link: &self.link, place: &self.place, log: &self.log };
+        let target = Stored { stream_created, sequence: self.position, committed: true, application: None };
+        let session = Session { link: &self.link, place: &self.place, log: &self.log, operation: COMMIT };
         match &mut self.group {
             Some(group) => group.advance(session, target, deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        let deadline = self.deadline();
+        let session = Session { link: &self.link, place: &self.place, log: &self.log, operation: CLAIM };
+        match &mut self.group {
+            Some(group) => group.claim(session, application, deadline).await,
             None => Ok(()),
         }
     }

@@ -182,6 +182,7 @@ async fn the_documented_permissions_are_enough() {
     let server = with_users(&[("primary", &PRIMARY), ("secondary", &SECONDARY)]).await;
     let mut sink = as_user(&server, "primary").sink().open().await.unwrap();
     let mut source = as_user(&server, "secondary").source("g").open().await.unwrap();
+    source.claim("shop").await.unwrap();
     let key = send(&mut sink, "shop").await;
     while soon(source.next()).await.unwrap().unwrap().key != Some(key) {}
     assert_eq!(source.remaining().await.unwrap().total(), 0);
@@ -196,6 +197,7 @@ async fn an_observer_needs_no_permission_to_write() {
     let server = with_users(&[("primary", &PRIMARY), ("operator", &OBSERVER)]).await;
     let operator = as_user(&server, "operator");
     let mut source = operator.observer().open().await.unwrap();
+    source.claim("shop").await.unwrap();
     let mut sink = as_user(&server, "primary").sink().open().await.unwrap();
     let key = send(&mut sink, "shop").await;
     while soon(source.next()).await.unwrap().unwrap().key != Some(key) {}

@@ -31,7 +31,8 @@
 //!
 //! [`Redis::new`] takes a URL and a topic, which is the stream's key. All applications may share the stream. Beside it stands a
 //! hash, `<topic>:backup-tracker`, which holds what the stream itself cannot tell: which stream a group belongs to, whether its
-//! position was committed, and which connection of a sink has the word. Nothing else is written.
+//! position was committed, which application the group is bound to, and which connection of a sink has the word. Nothing else is
+//! written.
 //!
 //! An entry has these fields, in this order, so that programs in other languages can read and write them:
 //!
@@ -84,6 +85,17 @@
 //! [`resumed`](backup_tracker::EventSource::resumed) does not count it as one; nor does it count a position that somebody set by
 //! hand with `XGROUP SETID`, or a group that somebody made with `XGROUP CREATE`.
 //!
+//! The first session that [claims](backup_tracker::EventSource::claim) a group binds it to its application: the field
+//! `application:<group>` of the hash. A claim or a commit for another application returns an error
+//! ([`Config`](backup_tracker::ErrorKind::Config)) that names both. The binding is as durable as the hash: it survives a stream that
+//! is trimmed, deleted or recreated, and a group that is destroyed. A position of an earlier version of this crate has none, and
+//! takes the first. These commands make the group `search` a new one, once nobody uses it:
+//!
+//! ```text
+//! redis-cli XGROUP DESTROY backups search
+//! redis-cli HDEL backups:backup-tracker group:search application:search
+//! ```
+//!
 //! A session says [`Lost`](backup_tracker::ErrorKind::Lost) once, and goes on at the earliest entry there is, when
 //!
 //! - entries behind its position were trimmed away. What was trimmed before it does not matter, and an entry that was deleted from
@@ -91,6 +103,8 @@
 //!   cannot be told whether they were trimmed or deleted, and it is said;
 //! - the stream was deleted or recreated, also when the new one is longer, or the group was destroyed;
 //! - the server came back with fewer entries than the session has seen.
+//!
+//! A commit in a session whose stream or group is gone moves nothing and succeeds.
 //!
 //! # Observers
 //!

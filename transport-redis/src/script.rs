@@ -13,7 +13,8 @@ pub(crate) const OPEN: &str = script!("server" "stream" "identifiers" "open");
 pub(crate) const LOOK: &str = script!("server" "stream" "look");
 pub(crate) const FETCH: &str = script!("server" "fetch");
 const OBSERVE: &str = script!("server" "stream" "observe");
-pub(crate) const COMMIT: &str = script!("server" "stream" "identifiers" "commit");
+pub(crate) const COMMIT: &str = script!("server" "stream" "identifiers" "bind" "commit");
+pub(crate) const CLAIM: &str = script!("server" "bind" "claim");
 pub(crate) const REGISTER: &str = script!("server" "stream" "register");
 pub(crate) const APPEND: &str = script!("server" "append");
 

@@ -20,6 +20,7 @@ use crate::script;
 const OPEN: &str = "open the source";
 const READ: &str = "read";
 const COMMIT: &str = "commit";
+const CLAIM: &str = "claim the group";
 const REMAINING: &str = "ask how much remains";
 
 /// Reads a stream, for a group or without one. Made by [`Redis::source`](crate::Redis::source) and
@@ -33,6 +34,8 @@ pub struct RedisSource {
     /// By which the group knows its stream, empty for an observer; `None` while the stream is gone.
     token: Option<String>,
     resumed: bool,
+    /// To which this session binds the group; `None` until it is told.
+    application: Option<String>,
     /// Found at opening, to be said by the first `next`.
     lost: bool,
     /// Behind the last record that `next` returned.
@@ -70,6 +73,7 @@ impl RedisSource {
             request_timeout: builder.request_timeout,
             token: Some(token),
             resumed: committed && !lost,
+            application: None,
             lost,
             returned: mark.clone(),
             fetched: mark,
@@ -137,6 +141,27 @@ impl RedisSource {
     }
 }
 
+/// The group belongs to another application.
+fn taken_by(place: &Place, operation: &'static str, owner: &str, application: &str) -> Error {
+    let group = place.group.as_deref().unwrap_or_default();
+    let destroy = command_line(&["XGROUP", "DESTROY", &place.topic, group]);
+    let side = script::side_key(&place.topic);
+    let forget = command_line(&["HDEL", &side, &format!("group:{group}"), &format!("application:{group}")]);
+    let message = format!(
+        "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service, or, once no \
+         service of `{owner}` uses it, `{destroy}` and `{forget}` make the group a new one"
+    );
+    place.error(ErrorKind::Config, operation, message)
+}
+
+/// What to type into a shell.
+fn command_line(words: &[&str]) -> String {
+    let plain = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":._-".contains(&byte));
+    words.iter().fold("redis-cli".to_owned(), |line, word| {
+        if plain(word) { line + " " + word } else { format!("{line} '{}'", word.replace('\'', r"'\''")) }
+    })
+}
+
 fn wrote(others: &Option<Others>, entry: &Entry) -> bool {
     let payload = entry::payload(&entry.fields);
     others.as_ref().zip(payload).is_some_and(|(others, payload)| others.wrote(payload))
@@ -181,15 +206,31 @@ impl EventSource for RedisSource {
         let Some(group) = self.reader.group.as_deref() else { return Ok(()) };
         // While it is lost, nothing that was read is in the stream any more, so that nothing is left to be replayed.
         let Some(token) = self.token.as_ref().filter(|_| !self.lost) else { return Ok(()) };
-        let arguments = [group, token, &self.returned.id.to_string(), &self.returned.read.to_string()];
+        let (id, read) = (self.returned.id.to_string(), self.returned.read.to_string());
+        let mut arguments = vec![group, token, &id, &read];
+        arguments.extend(self.application.as_deref());
         let command = script::run_with(script::COMMIT, &self.place.topic, &arguments);
         let answer = self.reader.requests.ask(&command, self.deadline()).await;
         let answer = answer.map_err(|failure| self.place.failure(COMMIT, failure))?;
-        match answer::text(answer).as_deref() {
-            // Gone: as above, and the next read says so.
-            Some("moved" | "ahead" | "gone") => Ok(()),
-            _ => Err(self.place.strange(COMMIT)),
+        let answer = answer::text(answer).ok_or_else(|| self.place.strange(COMMIT))?;
+        // Gone: as above, and the next read says so.
+        if matches!(&*answer, "moved" | "ahead" | "gone") {
+            return Ok(());
         }
+        match answer.strip_prefix("taken ").zip(self.application.as_deref()) {
+            Some((owner, application)) => Err(taken_by(&self.place, COMMIT, owner, application)),
+            None => Err(self.place.strange(COMMIT)),
+        }
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
+        let Some(group) = self.reader.group.as_deref() else { return Ok(()) };
+        self.application = Some(application.to_owned());
+        let command = script::run_with(script::CLAIM, &self.place.topic, &[group, application]);
+        let answer = self.reader.requests.ask(&command, self.deadline()).await;
+        let answer = answer.map_err(|failure| self.place.failure(CLAIM, failure))?;
+        let owner = answer::text(answer).ok_or_else(|| self.place.strange(CLAIM))?;
+        if owner == application { Ok(()) } else { Err(taken_by(&self.place, CLAIM, &owner, application)) }
     }
 
     fn resumed(&self) -> bool {
@@ -229,5 +270,19 @@ impl fmt::Debug for RedisSource {
             .field("entry", &self.returned.id.to_string())
             .field("resumed", &self.resumed)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_into_a_shell() {
+        assert_eq!(
+            command_line(&["HDEL", "eu.backups:backup-tracker"]),
+            "redis-cli HDEL eu.backups:backup-tracker"
+        );
+        assert_eq!(command_line(&["GET", "a b", "it's"]), r"redis-cli GET 'a b' 'it'\''s'");
     }
 }

@@ -93,6 +93,7 @@ async fn a_user_with_the_documented_permissions_can_do_everything() {
     }
     sink.close().await.unwrap();
     let mut source = redis.source(GROUP).open().await.unwrap();
+    source.claim("shop").await.unwrap();
     expect(&mut source, &sent).await;
     source.commit().await.unwrap();
     assert_eq!(source.remaining().await.unwrap().total(), 0);
@@ -107,6 +108,7 @@ async fn an_observer_needs_no_permission_to_write() {
     let sent = events(3);
     sink.send(&sent[0]).await.unwrap();
     let mut source = redis.observer().open().await.unwrap();
+    source.claim("shop").await.unwrap();
     expect(&mut source, &sent[..1]).await;
     // It waits, is woken, and says how much remains.
     let ((), sent_now) = tokio::join!(expect(&mut source, &sent[1..2]), sink.send(&sent[1]));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use backup_tracker::WorkGate;
+use backup_tracker::{GateKeeper, WorkGate};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::RwLock;
 use tokio::task::{JoinSet, yield_now};
@@ -16,7 +16,7 @@ const STRETCH: u64 = 128;
 
 #[derive(Clone)]
 pub(crate) enum Subject {
-    Gate(WorkGate),
+    Gate(Arc<GateKeeper>, WorkGate),
     RwLock(Arc<RwLock<()>>),
     Atomic(Arc<Alone>),
 }
@@ -28,7 +28,9 @@ pub(crate) struct Alone(AtomicUsize);
 
 impl Subject {
     pub(crate) fn gate() -> Self {
-        Self::Gate(WorkGate::new())
+        let keeper = GateKeeper::new();
+        let gate = keeper.gate();
+        Self::Gate(Arc::new(keeper), gate)
     }
 
     pub(crate) fn rw_lock() -> Self {
@@ -41,7 +43,7 @@ impl Subject {
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Gate(_) => "WorkGate::enter",
+            Self::Gate(..) => "WorkGate::enter",
             Self::RwLock(_) => "tokio RwLock::read",
             Self::Atomic(_) => "one atomic counter",
         }
@@ -54,9 +56,9 @@ impl Subject {
             let stretch = left.min(STRETCH);
             left -= stretch;
             match &self {
-                Self::Gate(gate) => {
+                Self::Gate(_keeper, gate) => {
                     for _ in 0..stretch {
-                        drop(black_box(gate.enter().await));
+                        drop(black_box(gate.enter().await.unwrap()));
                     }
                 }
                 Self::RwLock(lock) => {

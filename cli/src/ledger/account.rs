@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     pub(crate) forbidden: u64,
     /// Skipped: the event was applied before (T11).
     pub(crate) duplicate: u64,
+    /// Skipped: the end of another operation than the one that ran (F1).
+    pub(crate) other_operation: u64,
     /// Skipped: about neither a backup nor a restore.
     pub(crate) other_action: u64,
 }
@@ -52,6 +54,7 @@ impl Account {
             let counter = match skip {
                 Skip::Forbidden { .. } => &mut self.counts.forbidden,
                 Skip::Duplicate(_) => &mut self.counts.duplicate,
+                Skip::OtherOperation { .. } => &mut self.counts.other_operation,
                 _ => &mut self.counts.other_action,
             };
             *counter += 1;

@@ -132,7 +132,8 @@ fn what_has_no_effect_is_counted_by_reason_and_has_none() {
     log.event(&elsewhere).unwrap();
 
     assert_eq!((log.ledger.records(), log.ledger.undecodable()), (7, 2));
-    let counts = Counts { applied: 1, forbidden: 1, duplicate: 1, other_action: 1, gaps: 0 };
+    let counts =
+        Counts { applied: 1, forbidden: 1, duplicate: 1, other_operation: 0, other_action: 1, gaps: 0 };
     assert_eq!((log.shop().counts(), log.shop().state(), log.shop().last()), (counts, Ready, Some(&ready)));
     let names: Vec<_> = log.ledger.accounts().map(Account::application).collect();
     assert_eq!(names, ["another", "shop"]);
@@ -249,7 +250,7 @@ proptest! {
             prop_assert_eq!(found, operations);
             let counts = account.counts();
             prop_assert_eq!(counts.gaps, gaps);
-            seen += counts.applied + counts.forbidden + counts.duplicate + counts.other_action;
+            seen += counts.applied + counts.forbidden + counts.duplicate + counts.other_operation + counts.other_action;
         }
         prop_assert_eq!(seen, log.ledger.records());
     }

@@ -82,7 +82,7 @@ fn json_follows_the_schema() {
     }
     assert_eq!(
         applications[2]["counts"],
-        json!({"applied": 3, "gaps": 0, "forbidden": 1, "duplicate": 1, "other_action": 3})
+        json!({"applied": 3, "gaps": 0, "forbidden": 1, "duplicate": 1, "other_operation": 0, "other_action": 3})
     );
 }
 

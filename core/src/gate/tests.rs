@@ -1,107 +1,166 @@
 use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::*;
 
-fn is_pending<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
-    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+mod changes;
+mod end;
+mod stress;
+mod wakes;
+
+/// A future that waits, and how often it was woken.
+struct Waiting<'a, T> {
+    future: Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl<'a, T> Waiting<'a, T> {
+    /// Polls it once; it must wait.
+    #[track_caller]
+    fn on(future: impl Future<Output = T> + Send + 'a) -> Self {
+        let mut waiting = Self { future: Box::pin(future), wakes: Arc::default() };
+        assert!(waiting.poll().is_pending(), "it does not wait");
+        waiting
+    }
+
+    fn poll(&mut self) -> Poll<T> {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
+    }
+
+    #[track_caller]
+    fn still_waits(&mut self) {
+        assert!(self.poll().is_pending(), "it waits no more");
+    }
+
+    fn wakes(&self) -> usize {
+        self.wakes.0.load(Ordering::SeqCst)
+    }
+
+    /// Its result; it must have been woken.
+    #[track_caller]
+    fn ends(mut self) -> T {
+        assert!(self.wakes() > 0, "it was not woken");
+        now(self.poll())
+    }
+}
+
+/// The result of a future that need not wait.
+#[track_caller]
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    now(std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())))
+}
+
+#[track_caller]
+fn now<T>(poll: Poll<T>) -> T {
+    match poll {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn shut_gate() -> (GateKeeper, WorkGate) {
+    let keeper = GateKeeper::new();
+    keeper.shut();
+    let gate = keeper.gate();
+    (keeper, gate)
 }
 
 #[test]
 fn a_shut_gate_lets_nobody_in_until_it_opens() {
-    let gate = WorkGate::new();
+    let keeper = GateKeeper::new();
+    let gate = keeper.gate();
     drop(gate.try_enter().unwrap());
-    gate.shut();
+    keeper.shut();
     assert!(gate.try_enter().is_none());
-    let mut waiting = pin!(gate.enter());
-    assert!(is_pending(waiting.as_mut()));
-    gate.open();
-    assert!(!is_pending(waiting));
+    assert!(gate.try_enter_owned().is_none());
+    let waiting = Waiting::on(gate.enter());
+    let waiting_too = Waiting::on(gate.enter_owned());
+    keeper.open();
+    drop(waiting.ends().unwrap());
+    drop(waiting_too.ends().unwrap());
 }
 
 #[test]
 fn drained_waits_for_shut_and_for_every_permit() {
-    let gate = WorkGate::new();
-    let mut drained = pin!(gate.drained());
-    assert!(is_pending(drained.as_mut()), "an open gate is not drained");
+    let keeper = GateKeeper::new();
+    let gate = keeper.gate();
+    let mut drained = Waiting::on(gate.drained());
     let one = gate.try_enter().unwrap();
     let two = gate.try_enter_owned().unwrap();
-    gate.shut();
-    assert!(is_pending(drained.as_mut()));
+    keeper.shut();
+    drained.still_waits();
     drop(one);
-    assert!(is_pending(drained.as_mut()));
+    drained.still_waits();
     let clone = gate.clone();
     std::thread::spawn(move || drop(two)).join().unwrap();
-    assert!(!is_pending(drained));
+    drained.ends();
     assert!(!clone.is_open());
 }
 
 #[test]
 fn who_waits_for_drained_or_open_hears_of_either() {
-    let gate = WorkGate::new();
-    let now = |gate: &WorkGate| pin!(gate.drained_or_open()).poll(&mut Context::from_waker(Waker::noop()));
-    assert_eq!(now(&gate), Poll::Ready(false));
+    let keeper = GateKeeper::new();
+    let gate = keeper.gate();
+    assert!(!at_once(gate.drained_or_open()));
     let permit = gate.try_enter().unwrap();
-    gate.shut();
-    let mut waiting = pin!(gate.drained_or_open());
-    assert!(is_pending(waiting.as_mut()));
-    gate.open();
-    assert_eq!(waiting.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(false));
-    gate.shut();
+    keeper.shut();
+    let waiting = Waiting::on(gate.drained_or_open());
+    keeper.open();
+    assert!(!waiting.ends());
+    keeper.shut();
+    let waiting = Waiting::on(gate.drained_or_open());
     drop(permit);
-    assert_eq!(now(&gate), Poll::Ready(true));
+    assert!(waiting.ends());
+    assert!(at_once(gate.drained_or_open()));
 }
 
 #[test]
 fn opened_waits_for_the_gate_and_takes_no_permit() {
-    let gate = WorkGate::new();
-    gate.shut();
-    let mut opened = pin!(gate.opened());
-    assert!(is_pending(opened.as_mut()));
-    gate.open();
-    assert!(!is_pending(opened));
-    gate.shut();
-    assert!(!is_pending(pin!(gate.drained())));
+    let (keeper, gate) = shut_gate();
+    let opened = Waiting::on(gate.opened());
+    keeper.open();
+    opened.ends().unwrap();
+    at_once(gate.opened()).unwrap();
+    keeper.shut();
+    at_once(gate.drained());
+}
+
+#[test]
+fn shut_waits_for_the_gate_and_not_for_the_permits() {
+    let keeper = GateKeeper::new();
+    let gate = keeper.gate();
+    let _permit = gate.try_enter().unwrap();
+    let shut = Waiting::on(gate.shut());
+    keeper.shut();
+    shut.ends();
+    at_once(gate.shut());
+    keeper.open();
+    drop(Waiting::on(gate.shut()));
 }
 
 #[test]
 fn a_future_that_is_dropped_while_waiting_leaves_no_permit_behind() {
-    let gate = WorkGate::new();
-    gate.shut();
+    let (_keeper, gate) = shut_gate();
     for _ in 0..1000 {
-        assert!(is_pending(pin!(gate.enter())));
+        drop(Waiting::on(gate.enter()));
     }
-    assert!(matches!(pin!(gate.drained()).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(())));
+    at_once(gate.drained());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_is_inside_once_drained_says_so() {
-    let gate = WorkGate::new();
-    let inside = Arc::new(AtomicUsize::new(0));
-    let entered = Arc::new(AtomicUsize::new(0));
-    let workers: Vec<_> = (0..8)
-        .map(|_| {
-            let (gate, inside, entered) = (gate.clone(), inside.clone(), entered.clone());
-            tokio::spawn(async move {
-                loop {
-                    let _permit = gate.enter().await;
-                    inside.fetch_add(1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
-                    entered.fetch_add(1, Ordering::SeqCst);
-                }
-            })
-        })
-        .collect();
-    while entered.load(Ordering::SeqCst) < 10_000 {
-        gate.shut();
-        gate.drained().await;
-        assert_eq!(inside.load(Ordering::SeqCst), 0);
-        gate.open();
-        tokio::task::yield_now().await;
-    }
-    for worker in workers {
-        worker.abort();
-    }
+#[test]
+fn a_permit_takes_no_more_room_for_the_error_that_may_stand_in_its_place() {
+    assert_eq!(size_of::<Result<Permit<'_>>>(), size_of::<Permit<'_>>());
 }

@@ -56,6 +56,7 @@ pub(crate) enum SkipReason {
     Undecodable,
     Forbidden,
     Duplicate,
+    OtherOperation,
 }
 
 impl SkipReason {
@@ -66,6 +67,7 @@ impl SkipReason {
             Self::Undecodable => "undecodable",
             Self::Forbidden => "forbidden",
             Self::Duplicate => "duplicate",
+            Self::OtherOperation => "other_operation",
         }
     }
 }
@@ -100,6 +102,8 @@ catalogue! {
         "Tasks that wait for the gate to open";
     LISTENER_FAILURES: Counter, Count, ANY, "listener_failures_total",
         "Calls of listeners that failed or panicked";
+    LISTENER_SLOW_SINCE: Gauge, Seconds, ANY, "listener_slow_since_timestamp_seconds",
+        "When the listener was called that has not returned for long, in seconds since the epoch; 0 while none is slow";
     TROUBLED: Gauge, Count, REMOTE, "troubled",
         "How many trackers are kept from their work by an error and try again: 0 or 1 with one tracker";
     TROUBLES: Counter, Count, REMOTE, "troubles_total",
@@ -124,6 +128,10 @@ catalogue! {
         "Transitions before which something was missed";
     PARTITION_CHANGES: Counter, Count, SECONDARY, "partition_changes_total",
         "Transitions that stood in another partition than the one before them, so that their order is not certain";
+    CALLS_WAITING: Gauge, Count, SECONDARY, "listener_calls_waiting",
+        "Calls of listeners that have not begun or not returned";
+    PASSED_OVER: Counter, Count, SECONDARY, "steps_passed_over_total",
+        "Steps of which listeners were not told because they were busy";
     LOSSES: Counter, Count, SECONDARY, "losses_total",
         "How many times the log was trimmed or recreated under the position";
     COMMITS: Counter, Count, SECONDARY, "commits_total",
@@ -171,6 +179,18 @@ impl Series {
 
     pub(crate) fn listener_failures(&self) -> Counter {
         self.counter(&LISTENER_FAILURES, None)
+    }
+
+    pub(super) fn slow_since(&self, listener: &'static str) -> Gauge {
+        self.gauge(&LISTENER_SLOW_SINCE, Some(("listener", listener)))
+    }
+
+    pub(super) fn calls_waiting(&self) -> Gauge {
+        self.gauge(&CALLS_WAITING, None)
+    }
+
+    pub(crate) fn passed_over(&self) -> Counter {
+        self.counter(&PASSED_OVER, None)
     }
 
     pub(super) fn troubled(&self) -> Gauge {

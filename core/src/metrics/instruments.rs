@@ -1,6 +1,7 @@
 //! What the trackers hold: counters that can be read, and gauges that several trackers share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::backend::{Counter, Gauge};
 use super::catalogue::Series;
@@ -47,6 +48,10 @@ impl Share {
         Self::new(series.backlog())
     }
 
+    pub(crate) fn calls_waiting(series: &Series) -> Self {
+        Self::new(series.calls_waiting())
+    }
+
     /// Exact up to 2^53, which is where the gauge's own floating point ends.
     #[allow(clippy::cast_precision_loss, reason = "a gauge is a floating point number")]
     pub(crate) fn set(&self, value: u64) {
@@ -60,6 +65,27 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.set(0);
+    }
+}
+
+/// What the listeners of a tracker show.
+#[derive(Debug)]
+pub(crate) struct ListenerMetrics {
+    pub(crate) failures: Tally,
+    slow_since: Vec<(&'static str, Gauge)>,
+}
+
+impl ListenerMetrics {
+    pub(crate) fn new(series: &Series, names: impl Iterator<Item = &'static str>) -> Self {
+        let slow_since = names.map(|name| (name, series.slow_since(name))).collect();
+        Self { failures: Tally::new(series.listener_failures()), slow_since }
+    }
+
+    /// When the listener was called that is slow, since the epoch; zero when it has returned.
+    pub(crate) fn slow_since(&self, listener: &'static str, since: Duration) {
+        if let Some((_, gauge)) = self.slow_since.iter().find(|(name, _)| *name == listener) {
+            gauge.set(since.as_secs_f64());
+        }
     }
 }
 

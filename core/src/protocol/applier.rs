@@ -1,4 +1,4 @@
-//! What of a log has an effect on one application (T1, T5, T6, T11).
+//! What of a log has an effect on one application (T1, T5, T6, T11, F1).
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::wire::{DecodeError, Decoded};
 pub(crate) const REMEMBERED_IDS: usize = 4096;
 
 /// Decides, record by record, which steps of one application are applied, and what its state is after them: the rules of
-/// every secondary (T1, T5, T6, T11), without a position, listeners or a gate. For programs that only look at a log.
+/// every secondary (T1, T5, T6, T11, F1), without a position, listeners or a gate. For programs that only look at a log.
 ///
 /// ```
 /// use backup_tracker::{Applier, BackupState, BackupTransition, Skip, wire::Decoded};
@@ -40,6 +40,8 @@ pub struct Applier {
     /// Whether the state rests on an event or a commit, so that a step from elsewhere means that something was missed.
     known: bool,
     lost: bool,
+    /// The id of the event that began the operation that runs, where the log told.
+    running: Option<Uuid>,
     remembered: Remembered,
 }
 
@@ -74,9 +76,21 @@ pub enum Skip {
         /// The state that the step reaches.
         to: BackupState,
     },
-    /// The event was applied before (T11).
-    #[error("event {0} was applied before")]
+    /// The event was applied before (T11), or it begins an operation whose end came before it: its send was given up, and
+    /// the log took it late.
+    #[error("event {0}, or the end of the operation that it begins, was applied before")]
     Duplicate(Uuid),
+    /// It ends another operation than the one that runs (F1): a primary that was cut off announces late that its own operation
+    /// is over, and meanwhile another primary has begun one.
+    #[error(
+        "it ends the operation that began with event {named}, and the one that began with event {running} runs"
+    )]
+    OtherOperation {
+        /// The event that began the operation that the step ends.
+        named: Uuid,
+        /// The event that began the operation that runs.
+        running: Uuid,
+    },
 }
 
 impl Applier {
@@ -87,6 +101,7 @@ impl Applier {
             state: BackupState::Starting,
             known: false,
             lost: false,
+            running: None,
             remembered: Remembered::default(),
         }
     }
@@ -116,6 +131,7 @@ impl Applier {
         let missed = self.lost || (self.known && transition.from != self.state);
         let gap = missed.then_some(self.state);
         self.state = transition.to;
+        self.running = transition.to.is_operation().then_some(transition.id);
         self.known = true;
         self.lost = false;
         Ok(Applied { transition, gap })
@@ -130,24 +146,43 @@ impl Applier {
             Decoded::OtherAction { action, .. } => return Err(Skip::OtherAction(action)),
         };
         let BackupTransition { id, from, to, .. } = transition;
+        let named = transition.operation.filter(|_| to == BackupState::Ready);
         if transition.application != self.application {
-            Err(Skip::OtherApplication)
-        } else if !from.can_become(to) {
-            Err(Skip::Forbidden { from, to })
-        } else if !self.remembered.insert(id) {
-            Err(Skip::Duplicate(id))
-        } else {
-            Ok(transition)
+            return Err(Skip::OtherApplication);
         }
+        if !from.can_become(to) {
+            return Err(Skip::Forbidden { from, to });
+        }
+        if self.remembered.contains(id) {
+            return Err(Skip::Duplicate(id));
+        }
+        if let Some(named) = named {
+            // Its beginning may still come, if nobody knows what became of that.
+            self.remembered.insert(named);
+            if let Some(running) = self.running.filter(|running| *running != named) {
+                return Err(Skip::OtherOperation { named, running });
+            }
+        }
+        self.remembered.insert(id);
+        Ok(transition)
     }
 
     /// Records were lost (S12): nothing that is known about the application is certain any more. An operation that was
-    /// running counts as running until the primary says Ready: better paused too long than a corrupt backup.
+    /// running counts as running until the primary says Ready, and any end ends it: better paused too long than a corrupt
+    /// backup. The log is read again from its earliest record, so what was applied before is applied again.
     pub fn lose(&mut self) {
         if !self.state.is_operation() {
             self.state = BackupState::Starting;
         }
         self.lost = true;
+        self.running = None;
+        // What is read again is to be applied again.
+        self.remembered = Remembered::default();
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn running(&self) -> Option<Uuid> {
+        self.running
     }
 
     #[cfg(test)]
@@ -164,10 +199,13 @@ struct Remembered {
 }
 
 impl Remembered {
-    /// False if it was there before.
-    fn insert(&mut self, id: Uuid) -> bool {
+    fn contains(&self, id: Uuid) -> bool {
+        self.set.contains(&id)
+    }
+
+    fn insert(&mut self, id: Uuid) {
         if !self.set.insert(id) {
-            return false;
+            return;
         }
         self.order.push_back(id);
         if self.order.len() > REMEMBERED_IDS
@@ -175,6 +213,8 @@ impl Remembered {
         {
             self.set.remove(&oldest);
         }
-        true
     }
 }
+
+#[cfg(test)]
+mod tests;

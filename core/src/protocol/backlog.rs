@@ -21,6 +21,8 @@ pub struct Backlog {
     /// How many records stood in the log and were not returned yet; `None` until counted.
     outstanding: Option<Remaining>,
     read: bool,
+    /// What was counted is not to be relied on any more.
+    doubtful: bool,
     /// What the source counted last, less what came since.
     remaining: Remaining,
     last_activity: Duration,
@@ -33,6 +35,7 @@ impl Default for Backlog {
         Self {
             outstanding: None,
             read: false,
+            doubtful: false,
             remaining: Remaining::default(),
             last_activity: Duration::ZERO,
             patience: RECOUNT_AFTER,
@@ -87,20 +90,28 @@ impl Backlog {
             None => remaining.counts().to_vec(),
         };
         self.outstanding = Some(Remaining::in_partitions(least));
-        self.remaining = remaining;
+        (self.remaining, self.doubtful) = (remaining, false);
         self.settle();
     }
 
     /// Records were lost, and the source begins again (S12): it must be counted anew.
     pub fn lose(&mut self) {
         self.outstanding = None;
-        self.read = false;
+        (self.read, self.doubtful) = (false, false);
     }
 
-    /// When it is to be counted again unless a record comes before; `None` when all is read and nothing remains.
+    /// Records may have come to the log unnoticed, behind those that were counted: it is to be counted again when the source is
+    /// silent. What is read stays so.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// When it is to be counted again unless a record comes before; `None` when all is read and nothing remains
+    /// or is in doubt.
     #[must_use]
     pub fn recount_due(&self) -> Option<Duration> {
-        (!self.read || self.remaining() > 0).then(|| self.last_activity + self.patience)
+        (!self.read || self.doubtful || self.remaining() > 0)
+            .then(|| self.last_activity.saturating_add(self.patience))
     }
 
     /// Whether it is to be counted again now. If so, it is not due again until twice as much time has passed, and at most 200 ms.

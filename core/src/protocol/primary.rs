@@ -1,4 +1,4 @@
-//! What a primary announces, when, and what follows from the outcome (T7, T11).
+//! What a primary announces, when, and what follows from the outcome (T7, T11, F1).
 
 use std::sync::Arc;
 
@@ -48,8 +48,6 @@ pub(crate) struct Command {
     pub(crate) now_millis: u64,
     /// Only while the operation that began with this event is the one that runs. Nobody ends somebody else's.
     pub(crate) only_if_running: Option<Uuid>,
-    /// Whether the announcement stays owed when it is given up, whatever became of it.
-    pub(crate) insist: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +62,7 @@ pub(crate) enum Input {
     Retry,
     /// There will be no more retries.
     GiveUp,
-    /// Nothing else is to be done: pay what is owed, if anything is.
+    /// Nothing else is to be done: announce what is pending, if anything is.
     Idle,
 }
 
@@ -77,8 +75,8 @@ pub(crate) enum Effect {
     Apply(BackupTransition),
     /// The caller of the command gets this.
     Answer(Result<BackupTransition, Error>),
-    /// An announcement is owed from now on; it comes before anything else.
-    Owe(BackupTransition, Error),
+    /// This announcement is pending from now on; it comes before anything else.
+    Postpone(BackupTransition, Error),
 }
 
 /// The machine.
@@ -86,26 +84,29 @@ pub(crate) enum Effect {
 pub(crate) struct Primary {
     application: Arc<str>,
     state: BackupState,
-    /// The event with which the operation that runs began.
+    /// The event with which the operation that runs began; `None` also where another primary began it.
     operation: Option<Uuid>,
-    debt: Option<Debt>,
+    pending: Option<Pending>,
     sending: Option<Sending>,
-    /// Waits until the debt is paid.
+    /// Waits until nothing is pending.
     waiting: Option<Command>,
+    /// The newest step, if it was announced after its caller had been told that it was given up.
+    announced_late: Option<(Action, BackupTransition)>,
 }
 
-/// An announcement of Ready that must reach the log before anything else does.
+/// An announcement of Ready that must reach the log before anything else does. It names the operation that it ends, so that it
+/// ends no other, however late it comes (F1).
 #[derive(Clone, Debug)]
-struct Debt {
+struct Pending {
     transition: BackupTransition,
-    /// The action that asked for the very same thing, if one did: paying is doing it.
-    answers: Option<Action>,
+    /// The action that asked for the very same thing, if one did: a finish, because `startup_complete` asks for more.
+    asked_by: Option<Action>,
 }
 
 #[derive(Debug)]
 struct Sending {
     transition: BackupTransition,
-    /// None while the debt is paid.
+    /// None for the pending announcement.
     command: Option<Command>,
     /// Whether some attempt may have reached the log.
     unknown: bool,
@@ -115,21 +116,29 @@ struct Sending {
 impl Primary {
     /// In the state that the log's last word left the application in, or in Starting.
     pub(crate) fn new(application: Arc<str>, state: BackupState) -> Self {
-        Self { application, state, operation: None, debt: None, sending: None, waiting: None }
+        Self {
+            application,
+            state,
+            operation: None,
+            pending: None,
+            sending: None,
+            waiting: None,
+            announced_late: None,
+        }
     }
 
     pub(crate) const fn state(&self) -> BackupState {
         self.state
     }
 
-    pub(crate) fn owes(&self) -> Option<&BackupTransition> {
-        self.debt.as_ref().map(|debt| &debt.transition)
+    pub(crate) fn pending(&self) -> Option<&BackupTransition> {
+        self.pending.as_ref().map(|pending| &pending.transition)
     }
 
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Effect> {
         match input {
             Input::Command(command) => self.command(command),
-            Input::Idle => self.pay(),
+            Input::Idle => self.send_pending(),
             Input::Accepted => self.accepted(),
             Input::Failed(error) => self.failed(error),
             Input::Retry => {
@@ -140,23 +149,34 @@ impl Primary {
     }
 
     fn command(&mut self, command: Command) -> Vec<Effect> {
-        if self.debt.is_some() {
+        if self.pending.is_some() {
             self.waiting = Some(command);
-            return self.pay();
+            return self.send_pending();
+        }
+        // Until somebody asks for something else, who repeats the call is told what became of it.
+        if let Some((_, transition)) =
+            self.announced_late.take().filter(|(asked, _)| *asked == command.action)
+        {
+            self.announced_late = Some((command.action, transition.clone()));
+            return vec![Effect::Answer(Ok(transition))];
         }
         let (from, to) = (self.state, command.action.target());
         let running = command.only_if_running.is_none_or(|id| self.operation == Some(id));
         if !running || !command.action.is_legal_from(from) {
             return vec![Effect::Answer(Err(Error::illegal_transition(from, to)))];
         }
-        let transition =
+        let mut transition =
             BackupTransition::new(command.id, self.application.clone(), command.now_millis, from, to);
+        // `startup_complete` is for everything that runs, whoever began it.
+        if to == BackupState::Ready && command.action != Action::StartupComplete {
+            transition.operation = self.operation;
+        }
         self.send(transition, Some(command))
     }
 
-    fn pay(&mut self) -> Vec<Effect> {
-        match self.debt.clone() {
-            Some(debt) => self.send(debt.transition, None),
+    fn send_pending(&mut self) -> Vec<Effect> {
+        match self.pending.clone() {
+            Some(pending) => self.send(pending.transition, None),
             None => Vec::new(),
         }
     }
@@ -177,13 +197,10 @@ impl Primary {
             effects.push(Effect::Answer(Ok(transition)));
             return effects;
         }
-        let paid = self.debt.take();
+        let asked_by = self.pending.take().and_then(|pending| pending.asked_by);
+        self.announced_late = asked_by.map(|action| (action, transition));
         if let Some(waiting) = self.waiting.take() {
-            if paid.is_some_and(|debt| debt.answers == Some(waiting.action)) {
-                effects.push(Effect::Answer(Ok(transition)));
-            } else {
-                effects.extend(self.command(waiting));
-            }
+            effects.extend(self.command(waiting));
         }
         effects
     }
@@ -195,8 +212,6 @@ impl Primary {
         if error.is_transient() { vec![Effect::BackOff(error)] } else { self.give_up() }
     }
 
-    /// The state stays as it was. If the log may hold what was announced, or the announcement was insisted on, the way back
-    /// to Ready is owed, so that nobody stays paused.
     fn give_up(&mut self) -> Vec<Effect> {
         let Some(Sending { transition, command, unknown, error }) = self.sending.take() else {
             return Vec::new();
@@ -204,26 +219,34 @@ impl Primary {
         let delivery = if unknown { Delivery::Unknown } else { Delivery::NotSent };
         let error = error.unwrap_or_else(|| Error::closed("announce")).with_delivery(delivery);
         let Some(command) = command else {
-            // The debt stays. Whoever waits for it is told why, and that its own event was never sent.
+            // It stays pending. Whoever waits for it is told why, and that its own event was never sent.
             let error = error.with_delivery(Delivery::NotSent);
             return self.waiting.take().map(|_| Effect::Answer(Err(error))).into_iter().collect();
         };
         let mut effects = Vec::new();
-        if unknown || command.insist {
-            let debt = Self::way_back(transition, command.action);
-            effects.push(Effect::Owe(debt.transition.clone(), error.clone()));
-            self.debt = Some(debt);
+        self.pending = self.pending_after(transition, command.action, unknown);
+        if let Some(pending) = &self.pending {
+            effects.push(Effect::Postpone(pending.transition.clone(), error.clone()));
         }
         effects.push(Effect::Answer(Err(error)));
         effects
     }
 
-    fn way_back(announced: BackupTransition, action: Action) -> Debt {
-        if announced.to == BackupState::Ready {
-            return Debt { transition: announced, answers: Some(action) };
+    /// What must still be announced when this announcement has been given up, so that nobody stays paused. The state is as it
+    /// was.
+    ///
+    /// An end stays pending whatever became of it, but only the end of an operation of this primary. Without a name it would end
+    /// whatever runs by the time when it goes out; nobody is paused by this primary then, and the caller, who has the error,
+    /// knows best.
+    fn pending_after(&self, given_up: BackupTransition, action: Action, unknown: bool) -> Option<Pending> {
+        if given_up.to == BackupState::Ready {
+            let transition = given_up.ending(self.operation?);
+            return Some(Pending {
+                transition,
+                asked_by: Some(action).filter(|action| *action != Action::StartupComplete),
+            });
         }
-        let transition = announced.way_back();
-        Debt { transition, answers: None }
+        unknown.then(|| Pending { transition: given_up.undo(), asked_by: None })
     }
 }
 

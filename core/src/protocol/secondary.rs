@@ -1,28 +1,43 @@
-//! What a secondary applies, commits and tells, record by record (T1 to T6, T10, T11, S12).
+//! What a secondary applies, commits and tells, record by record (T1 to T6, T8, T10 to T14, S12).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::View;
 use super::applier::{Applied, Applier, Skip};
 use super::backlog::Backlog;
+use super::calls::{Call, Calls};
 use super::place::Place;
+use crate::error::Error;
 use crate::event::Position;
-use crate::listener::Change;
+use crate::listener::{Change, Notice};
 use crate::source::Remaining;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 use crate::wire::{DecodeError, Decoded};
 
+/// How long a step to Ready may wait for the listeners of earlier steps, with the gate shut and nothing read meanwhile, so that
+/// its commit covers nothing that was not told. After that the gate follows the log without the commit until they have returned
+/// (T12).
+pub(crate) const LISTENER_GRACE: Duration = Duration::from_secs(1);
+
 /// Whether the position moves before or after the listeners of a step to Ready (T2).
+///
+/// In both orders a commit never covers a step whose listeners have not returned, except, in the first one, the Ready for
+/// which it is made. So after a crash every other step is told again whose listeners had not returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CommitOrder {
     /// Commit, then apply, then listeners. A listener that ends the process does not meet the same event again after the
     /// restart; in exchange, its work for this event may never be done.
+    ///
+    /// Where the gate is open already, and where listeners are still busy with an earlier step for more than 1 s, the step is
+    /// applied first, so that a later operation is seen at once; its listeners wait for the commit. A Ready that could not be committed before the next step came is passed over
+    /// ([`Change::passed_over`]).
     #[default]
     CommitFirst,
     /// Apply, then listeners, then commit. No listener of Ready is ever missed; in exchange, one that ends the process
-    /// meets the same event again after each restart.
+    /// meets the same event again after each restart. The gate opens when the step is applied and waits for no listener.
     ListenersFirst,
 }
 
@@ -30,6 +45,10 @@ pub enum CommitOrder {
 pub(crate) struct Settings {
     pub(crate) order: CommitOrder,
     pub(crate) shut_while_starting: bool,
+    /// Whether the gate opens after a loss although no step has said where the application is (T14).
+    pub(crate) open_after_loss: bool,
+    /// The gate shuts when the source was out of contact for so long (T13).
+    pub(crate) shut_after_silence: Option<Duration>,
     /// While Ready, the position follows other applications' events at most this often (T3).
     pub(crate) commit_interval: Duration,
     /// While Ready and quiet, the position is committed again this often, so that the broker does not forget it.
@@ -39,6 +58,8 @@ pub(crate) struct Settings {
 /// Time is the time since the tracker was built.
 #[derive(Debug)]
 pub(crate) enum Input {
+    /// The session begins; only once, before anything else.
+    Begin,
     Record {
         position: Position,
         decoded: Result<Decoded, DecodeError>,
@@ -50,10 +71,33 @@ pub(crate) enum Input {
         count: u64,
         now: Duration,
     },
-    /// The source says that records were lost under its position (S12).
-    Lost,
+    /// The source says that records were lost under its position (S12). Nothing is asked of it before `again_at`.
+    Lost {
+        error: Error,
+        again_at: Duration,
+    },
     /// What [`Effect::CountRemaining`] asked for.
     Remaining(Remaining),
+    /// It was not answered. To be asked again from then on.
+    NotCounted {
+        retry_at: Duration,
+    },
+    /// What [`Effect::Commit`] asked for is confirmed.
+    Committed {
+        now: Duration,
+    },
+    /// It is not; the position is the old one or the new one. To be tried again from then on.
+    NotCommitted {
+        retry_at: Duration,
+    },
+    /// The listeners of the last [`Effect::Call`] have returned.
+    Returned,
+    /// Reading has failed, and is not known to work again.
+    OutOfContact {
+        now: Duration,
+    },
+    /// Reading works again.
+    InContact,
     /// Time passes; see [`Secondary::deadline`].
     Tick {
         now: Duration,
@@ -62,28 +106,24 @@ pub(crate) enum Input {
 
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Commit; nothing may follow before it is confirmed.
-    Commit,
+    /// Commit, and say [`Input::Committed`], [`Input::NotCommitted`] or [`Input::Lost`] before anything else is said. Unless
+    /// `insist`, reading comes first: an attempt that takes long is given up.
+    Commit { insist: bool },
     /// Show this to the world.
     Publish(View),
-    /// Tell the listeners; if `wait`, go on only when they have returned.
-    Notify { change: Change, wait: bool },
+    /// Count and log the step.
+    Applied { transition: BackupTransition, replay: bool, missed: bool },
+    /// Call the listeners, and say [`Input::Returned`] when they have returned.
+    Call(Call),
     /// Count and log the record.
     Skip { position: Position, reason: Skip },
     /// Log that steps are missing before this one.
     Gap { position: Position, known: BackupState, from: BackupState },
     /// Count and warn that this step stands in another partition than the one before it, so that their order is not certain.
     PartitionChange { position: Position, before: u32 },
-    /// Ask the source what remains, and say [`Input::Remaining`].
+    /// Ask the source what remains, and say [`Input::Remaining`], [`Input::NotCounted`] or [`Input::Lost`]. Reading comes first
+    /// once all of the backlog is read.
     CountRemaining,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub(crate) state: BackupState,
-    pub(crate) last: Option<BackupTransition>,
-    pub(crate) synced: bool,
-    pub(crate) gate_open: bool,
 }
 
 /// The machine.
@@ -92,26 +132,79 @@ pub(crate) struct Secondary {
     settings: Settings,
     applier: Applier,
     place: Place,
-    last: Option<BackupTransition>,
     backlog: Backlog,
+    calls: Calls,
+    /// The state that shows, and the step that led to it. Behind the applier's while a Ready is held back.
+    state: BackupState,
+    last: Option<BackupTransition>,
+    held: Option<Held>,
+    /// A step to Ready has waited for the call that is running, in vain. No other waits for it.
+    listeners_are_late: bool,
     /// What the last view said.
     synced: bool,
-    uncommitted: bool,
-    last_commit: Duration,
+    gate_open: bool,
+    /// Records were lost, and no step has come since (T14).
+    lost: bool,
+    contact: Contact,
+    position: Commits,
+    /// What remains is not asked for before this.
+    count_again_at: Duration,
+}
+
+/// A step to Ready that does not show yet (T2). The gate is shut, and nothing is read meanwhile.
+#[derive(Debug)]
+struct Held {
+    change: Change,
+    waits: Waits,
+}
+
+#[derive(Debug)]
+enum Waits {
+    /// For the listeners of earlier steps, until then.
+    ForListeners { until: Duration },
+    /// For its own commit, which is tried again then.
+    ForCommit { retry_at: Duration },
+}
+
+#[derive(Debug)]
+enum Contact {
+    Good,
+    LostAt(Duration),
+    /// For so long that the gate was shut (T13).
+    Silent,
+}
+
+/// What is known of the position.
+#[derive(Debug, Default)]
+struct Commits {
+    /// Something was read that is not behind it.
+    behind: bool,
+    /// A Ready of the own application was read that is not behind it.
+    ready: bool,
+    last: Duration,
+    retry_at: Duration,
 }
 
 impl Secondary {
     /// A resumed session starts in Ready, since only Ready is ever committed (T4).
     pub(crate) fn new(application: Arc<str>, settings: Settings, resumed: bool) -> Self {
+        let applier = if resumed { Applier::resumed(application) } else { Applier::new(application) };
         Self {
+            calls: Calls::new(settings.order),
             settings,
-            applier: if resumed { Applier::resumed(application) } else { Applier::new(application) },
+            state: applier.state(),
+            applier,
             place: Place::default(),
-            last: None,
             backlog: Backlog::new(),
+            last: None,
+            held: None,
+            listeners_are_late: false,
             synced: false,
-            uncommitted: false,
-            last_commit: Duration::ZERO,
+            gate_open: false,
+            lost: false,
+            contact: Contact::Good,
+            position: Commits::default(),
+            count_again_at: Duration::ZERO,
         }
     }
 
@@ -120,10 +213,14 @@ impl Secondary {
     }
 
     pub(crate) fn view(&self) -> View {
-        let (state, synced) = (self.applier.state(), self.backlog.is_read());
-        let shut =
-            state.is_operation() || (self.settings.shut_while_starting && state == BackupState::Starting);
-        View { state, last: self.last.clone(), synced, gate_open: synced && !shut }
+        // A step that does not show yet is not applied (T10).
+        let synced = if self.held.is_some() { self.synced } else { self.backlog.is_read() };
+        let state = self.state;
+        let unknown = (self.lost && !self.settings.open_after_loss)
+            || (self.settings.shut_while_starting && state == BackupState::Starting)
+            || matches!(self.contact, Contact::Silent);
+        let gate_open = synced && !state.is_operation() && !unknown;
+        View { state, last: self.last.clone(), synced, lost: self.lost, gate_open }
     }
 
     /// How many records the log holds that have not come yet, as far as known.
@@ -131,26 +228,92 @@ impl Secondary {
         self.backlog.remaining()
     }
 
+    /// How many calls of listeners have not returned or not begun.
+    pub(crate) fn outstanding_calls(&self) -> u64 {
+        self.calls.outstanding()
+    }
+
+    /// The calls that are still to be made when the session ends.
+    pub(crate) fn remaining_calls(&mut self) -> Vec<Call> {
+        self.calls.take_waiting()
+    }
+
+    /// Whether the next record may be read now.
+    pub(crate) const fn reads(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        [self.backlog.recount_due(), self.commit_due()].into_iter().flatten().min()
+        let held = self.held.as_ref().and_then(|held| match held.waits {
+            Waits::ForListeners { until } => Some(until),
+            Waits::ForCommit { retry_at } => Some(retry_at),
+        });
+        [held, self.count_due(), self.commit_due(), self.silence_due()].into_iter().flatten().min()
+    }
+
+    fn count_due(&self) -> Option<Duration> {
+        self.backlog.recount_due().map(|due| due.max(self.count_again_at))
     }
 
     fn commit_due(&self) -> Option<Duration> {
-        let every = if self.uncommitted { self.settings.commit_interval } else { self.settings.keep_alive };
-        (self.applier.state() == BackupState::Ready).then(|| self.last_commit + every)
+        let is_ready = self.state == BackupState::Ready && self.held.is_none();
+        if !is_ready || !self.calls.allow_commit() {
+            return None;
+        }
+        let Commits { behind, ready, last, retry_at } = self.position;
+        let due = if ready || self.calls.wait_for_commit() {
+            last
+        } else if behind {
+            last.saturating_add(self.settings.commit_interval)
+        } else {
+            last.saturating_add(self.settings.keep_alive)
+        };
+        Some(due.max(retry_at))
+    }
+
+    fn silence_due(&self) -> Option<Duration> {
+        match (&self.contact, self.settings.shut_after_silence) {
+            (Contact::LostAt(since), Some(patience)) => Some(since.saturating_add(patience)),
+            _ => None,
+        }
     }
 
     pub(crate) fn handle(&mut self, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let now = match &input {
+            Input::Record { now, .. } | Input::Others { now, .. } | Input::Tick { now } => Some(*now),
+            _ => None,
+        };
         match input {
+            Input::Begin => self.begin(&mut effects),
             Input::Record { position, decoded, now } => self.record(position, decoded, now, &mut effects),
-            Input::Others { position, count, now } => self.others(position, count, now, &mut effects),
-            Input::Lost => self.log_lost(&mut effects),
-            Input::Remaining(remaining) => self.count(remaining, &mut effects),
+            Input::Others { position, count, now } => self.others(position, count, now),
+            Input::Lost { error, again_at } => self.log_lost(error, again_at, &mut effects),
+            Input::Remaining(remaining) => self.backlog.count(remaining),
+            Input::NotCounted { retry_at } => self.count_again_at = retry_at,
+            Input::Committed { now } => self.committed(now, &mut effects),
+            Input::NotCommitted { retry_at } => self.not_committed(retry_at),
+            Input::Returned => self.returned(&mut effects),
+            Input::OutOfContact { now } => self.out_of_contact(now),
+            Input::InContact => self.in_contact(),
             Input::Tick { now } => self.tick(now, &mut effects),
         }
+        self.show_if_changed(&mut effects);
+        if let Some(call) = self.calls.begin_next() {
+            effects.push(Effect::Call(call));
+        }
+        // Last, since it may take its time.
+        if self.commit_due().zip(now).is_some_and(|(due, now)| now >= due) {
+            effects.push(Effect::Commit { insist: false });
+        }
         effects
+    }
+
+    fn begin(&mut self, effects: &mut Vec<Effect>) {
+        let state = self.state;
+        self.calls.push_notice(Notice::Begun { state, resumed: state == BackupState::Ready });
+        effects.push(Effect::CountRemaining);
     }
 
     fn record(
@@ -161,22 +324,16 @@ impl Secondary {
         effects: &mut Vec<Effect>,
     ) {
         let replay = self.backlog.record(position, now);
-        self.uncommitted = true;
+        self.position.behind = true;
         match self.applier.apply(decoded) {
             Ok(applied) => self.apply(position, applied, replay, now, effects),
-            Err(reason) => {
-                effects.push(Effect::Skip { position, reason });
-                self.commit_if_due(now, effects);
-                self.sync_if_done(effects);
-            }
+            Err(reason) => effects.push(Effect::Skip { position, reason }),
         }
     }
 
-    fn others(&mut self, position: Position, count: u64, now: Duration, effects: &mut Vec<Effect>) {
+    fn others(&mut self, position: Position, count: u64, now: Duration) {
         self.backlog.records(position, count, now);
-        self.uncommitted = true;
-        self.commit_if_due(now, effects);
-        self.sync_if_done(effects);
+        self.position.behind = true;
     }
 
     fn apply(
@@ -193,62 +350,127 @@ impl Secondary {
         if let Some(known) = gap {
             effects.push(Effect::Gap { position, known, from: transition.from });
         }
-        let (to, missed) = (transition.to, gap.is_some());
-        self.last = Some(transition.clone());
-        self.synced = self.backlog.is_read();
-
-        let change = Change { transition, replay, missed };
-        let publish = Effect::Publish(self.view());
-        match (to, self.settings.order) {
-            (BackupState::Ready, CommitOrder::CommitFirst) => {
-                effects.extend([Effect::Commit, publish, Effect::Notify { change, wait: false }]);
-                self.committed(now);
-            }
-            (BackupState::Ready, CommitOrder::ListenersFirst) => {
-                effects.extend([publish, Effect::Notify { change, wait: true }, Effect::Commit]);
-                self.committed(now);
-            }
-            _ => effects.extend([publish, Effect::Notify { change, wait: false }]),
+        let gate_was_open = self.view().gate_open;
+        let change = Change { replay, missed: gap.is_some(), ..Change::step(transition) };
+        let leads_to_ready = change.transition.to == BackupState::Ready;
+        self.position.ready = leads_to_ready;
+        // With the gate open, nothing may keep the source from telling of the next operation.
+        let waits_for_nothing =
+            !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst || gate_was_open;
+        if waits_for_nothing {
+            self.show(change, false, effects);
+        } else if self.calls.are_covered() {
+            self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: now } });
+            effects.push(Effect::Commit { insist: true });
+        } else if self.listeners_are_late {
+            self.show(change, false, effects);
+        } else {
+            let until = now.saturating_add(LISTENER_GRACE);
+            self.held = Some(Held { change, waits: Waits::ForListeners { until } });
         }
     }
 
-    fn log_lost(&mut self, effects: &mut Vec<Effect>) {
+    /// The step shows, and its listeners are next in line.
+    fn show(&mut self, change: Change, committed: bool, effects: &mut Vec<Effect>) {
+        let transition = &change.transition;
+        (self.state, self.last, self.lost) = (transition.to, Some(transition.clone()), false);
+        self.publish(effects);
+        let (transition, replay, missed) = (transition.clone(), change.replay, change.missed);
+        effects.push(Effect::Applied { transition, replay, missed });
+        self.calls.push(change, committed);
+    }
+
+    fn publish(&mut self, effects: &mut Vec<Effect>) {
+        let view = self.view();
+        (self.synced, self.gate_open) = (view.synced, view.gate_open);
+        effects.push(Effect::Publish(view));
+    }
+
+    fn show_if_changed(&mut self, effects: &mut Vec<Effect>) {
+        let view = self.view();
+        if (view.synced, view.gate_open) != (self.synced, self.gate_open) {
+            self.publish(effects);
+        }
+    }
+
+    fn log_lost(&mut self, error: Error, again_at: Duration, effects: &mut Vec<Effect>) {
         self.applier.lose();
         self.place.lose();
         self.backlog.lose();
-        self.synced = false;
-        effects.extend([Effect::Publish(self.view()), Effect::CountRemaining]);
+        self.lost = true;
+        // Nothing that was read is in the log any more, so nothing is left that could be read again.
+        self.calls.committed();
+        self.position = Commits { last: self.position.last, retry_at: again_at, ..Commits::default() };
+        self.count_again_at = again_at;
+        if let Some(Held { change, .. }) = self.held.take() {
+            self.calls.push(change, true);
+        }
+        self.state = self.applier.state();
+        self.publish(effects);
+        self.calls.push_notice(Notice::Lost { error });
     }
 
-    fn count(&mut self, remaining: Remaining, effects: &mut Vec<Effect>) {
-        self.backlog.count(remaining);
-        self.sync_if_done(effects);
+    fn committed(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.position = Commits { last: now, ..Commits::default() };
+        self.calls.committed();
+        if let Some(Held { change, .. }) = self.held.take() {
+            self.show(change, true, effects);
+        }
     }
 
-    fn sync_if_done(&mut self, effects: &mut Vec<Effect>) {
-        if !self.synced && self.backlog.is_read() {
-            self.synced = true;
-            effects.push(Effect::Publish(self.view()));
+    fn not_committed(&mut self, again_at: Duration) {
+        self.position.retry_at = again_at;
+        if let Some(Held { waits: Waits::ForCommit { retry_at }, .. }) = &mut self.held {
+            *retry_at = again_at;
+        }
+    }
+
+    fn returned(&mut self, effects: &mut Vec<Effect>) {
+        self.calls.returned();
+        self.listeners_are_late = false;
+        if let Some(Held { waits, .. }) = &mut self.held
+            && matches!(waits, Waits::ForListeners { .. })
+            && self.calls.are_covered()
+        {
+            *waits = Waits::ForCommit { retry_at: Duration::ZERO };
+            effects.push(Effect::Commit { insist: true });
+        }
+    }
+
+    fn out_of_contact(&mut self, now: Duration) {
+        if matches!(self.contact, Contact::Good) {
+            self.contact = Contact::LostAt(now);
+        }
+    }
+
+    /// What came in the meantime is in the log. After a silence the gate stays shut until it is read.
+    fn in_contact(&mut self) {
+        match std::mem::replace(&mut self.contact, Contact::Good) {
+            Contact::Silent => self.backlog.lose(),
+            Contact::LostAt(_) => self.backlog.doubt(),
+            Contact::Good => {}
         }
     }
 
     fn tick(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        self.commit_if_due(now, effects);
-        if self.backlog.recount(now) {
+        if self.silence_due().is_some_and(|due| now >= due) {
+            self.contact = Contact::Silent;
+        }
+        match &self.held {
+            Some(Held { waits: Waits::ForListeners { until }, .. }) if now >= *until => {
+                if let Some(Held { change, .. }) = self.held.take() {
+                    self.listeners_are_late = true;
+                    self.show(change, false, effects);
+                }
+            }
+            Some(Held { waits: Waits::ForCommit { retry_at }, .. }) if now >= *retry_at => {
+                effects.push(Effect::Commit { insist: true });
+            }
+            _ => {}
+        }
+        if now >= self.count_again_at && self.backlog.recount(now) {
             effects.push(Effect::CountRemaining);
         }
-    }
-
-    fn commit_if_due(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if self.commit_due().is_some_and(|due| now >= due) {
-            effects.push(Effect::Commit);
-            self.committed(now);
-        }
-    }
-
-    const fn committed(&mut self, now: Duration) {
-        self.uncommitted = false;
-        self.last_commit = now;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::secondary::SecondaryStats;
-use crate::metrics::{Counter, Series, SkipReason, Tally};
+use crate::metrics::{Counter, ListenerMetrics, Series, SkipReason, Tally};
 use crate::state::BackupState;
 
 /// See [`SecondaryStats`].
@@ -18,6 +18,7 @@ pub(super) struct Counters {
     pub(super) undecodable: Tally,
     pub(super) forbidden: Tally,
     pub(super) duplicate: Tally,
+    pub(super) other_operation: Tally,
     pub(super) gaps: Tally,
     pub(super) partition_changes: Tally,
     pub(super) losses: Tally,
@@ -25,11 +26,12 @@ pub(super) struct Counters {
     pub(super) commit_failures: Counter,
     /// Shown as a metric by the board.
     pub(super) troubles: AtomicU64,
-    pub(super) listener_failures: Arc<Tally>,
+    pub(super) passed_over: Tally,
+    pub(super) listeners: Arc<ListenerMetrics>,
 }
 
 impl Counters {
-    pub(super) fn new(series: &Series) -> Self {
+    pub(super) fn new(series: &Series, listeners: Arc<ListenerMetrics>) -> Self {
         let skipped = |reason| Tally::new(series.skipped(reason));
         Self {
             received: Tally::new(series.received()),
@@ -39,13 +41,15 @@ impl Counters {
             undecodable: skipped(SkipReason::Undecodable),
             forbidden: skipped(SkipReason::Forbidden),
             duplicate: skipped(SkipReason::Duplicate),
+            other_operation: skipped(SkipReason::OtherOperation),
             gaps: Tally::new(series.gaps()),
             partition_changes: Tally::new(series.partition_changes()),
             losses: Tally::new(series.losses()),
             commits: Tally::new(series.commits()),
             commit_failures: series.commit_failures(),
             troubles: AtomicU64::new(0),
-            listener_failures: Arc::new(Tally::new(series.listener_failures())),
+            passed_over: Tally::new(series.passed_over()),
+            listeners,
         }
     }
 
@@ -58,12 +62,14 @@ impl Counters {
             undecodable: self.undecodable.read(),
             forbidden: self.forbidden.read(),
             duplicate: self.duplicate.read(),
+            other_operation: self.other_operation.read(),
             gaps: self.gaps.read(),
             partition_changes: self.partition_changes.read(),
             losses: self.losses.read(),
             commits: self.commits.read(),
             troubles: self.troubles.load(Ordering::Relaxed),
-            listener_failures: self.listener_failures.read(),
+            passed_over: self.passed_over.read(),
+            listener_failures: self.listeners.failures.read(),
         }
     }
 }

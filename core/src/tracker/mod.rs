@@ -5,7 +5,13 @@ macro_rules! listener_setters {
     ($tracker:ty) => {
         /// Adds a listener. Listeners are called in the order in which they were added.
         pub fn listener(mut self, listener: impl $crate::listener::Listener<$tracker>) -> Self {
-            self.listeners.push($crate::erased::BoxListener::new(listener));
+            self.listeners.list.push($crate::erased::BoxListener::new(listener));
+            self
+        }
+
+        /// After how long a listener that has not returned shows in [`Health`](crate::Health) and metrics: 30 s unless set.
+        pub const fn listener_slow_after(mut self, limit: std::time::Duration) -> Self {
+            self.listeners.slow_after = limit;
             self
         }
 
@@ -56,10 +62,13 @@ macro_rules! steps_by_call {
 
 mod announce;
 mod board;
+mod connection;
 mod counters;
 mod dispatch;
 mod follow;
+mod following;
 mod operation;
+mod patience;
 mod primary;
 mod secondary;
 mod simple;
@@ -121,7 +130,7 @@ pub trait BackupTracker: Send + Sync {
     fn finish_restore(&self) -> impl Future<Output = Result<BackupTransition>> + Send;
 
     /// Ends the tracker, after the calls that came before. Nothing is announced: an operation that runs goes on running for
-    /// everybody else, until the next primary says Ready.
+    /// everybody else, until the next primary says Ready. Its gate is shut for good.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -135,10 +144,15 @@ fn checked_application(name: &str) -> Result<Arc<str>> {
     Ok(Arc::from(name))
 }
 
+/// The current runtime, which must have timers: without them the first wait would panic, long after.
 fn runtime() -> Result<tokio::runtime::Handle> {
-    tokio::runtime::Handle::try_current().map_err(|error| {
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
         Error::config("runtime", "build the tracker inside a Tokio runtime").with_source(error)
-    })
+    })?;
+    // Tokio has no other way to ask.
+    std::panic::catch_unwind(|| drop(tokio::time::sleep(std::time::Duration::ZERO)))
+        .map_err(|_panic| Error::config("runtime", "it has no timers; build it with `enable_time`"))?;
+    Ok(runtime)
 }
 
 /// Milliseconds since the epoch; 0 on a clock that is set before it.

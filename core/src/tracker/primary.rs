@@ -2,43 +2,76 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error, info_span};
 use uuid::Uuid;
 
 use super::announce::{Announcer, Answer, Request};
-use super::board::Board;
-use super::dispatch::{Dispatcher, wait_unless_inside};
+use super::board::{Board, EndOfBoard};
+use super::connection::Connection;
+use super::dispatch::{self, Dispatcher, Listeners, panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::erased::BoxListener;
-use crate::error::{Error, Result};
+use crate::erased::Opener;
+use crate::error::{BoxError, Delivery, Error, Result};
 use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
-use crate::metrics::{AnnouncerMetrics, Role, Series, Tally};
+use crate::metrics::{AnnouncerMetrics, ListenerMetrics, Role, Series};
 use crate::protocol::primary::{Action, Command, Primary};
 use crate::retry::RetryPolicy;
 use crate::sink::Sink;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
-use crate::wire::WireFormat;
+use crate::wire::{OPERATION_HEADER, WireFormat};
 
 /// The service that orchestrates backups and restores, and is the authority on the state of its application. (T7;
 /// `KafkaPrimaryBackupTracker` in the Java module.)
 ///
 /// It announces first and changes its own state after: a call returns `Ok` only when the announcement is durable. An
 /// announcement that fails for a transient reason is tried again, as the [`RetryPolicy`] says, with the same id. When it is
-/// given up, the caller gets the error and the state is unchanged; and if nobody knows whether the announcement is in the
-/// log, the tracker *owes* the way back to Ready: it announces it before anything else, trying for ever in the background,
-/// so that nobody stays paused.
+/// given up, the caller gets the error and the state is unchanged.
+///
+/// So that nobody stays paused, an announcement of Ready is then *pending*: the tracker announces it before anything else,
+/// trying forever in the background. That is
+///
+/// - the return to Ready, if the beginning of an operation was given up and nobody knows whether it is in the log;
+/// - the end itself, if the end of an operation was given up that this tracker had begun. A caller that repeats the call gets
+///   `Ok` with the step that was announced, whether it repeats it before or after, until another call is made.
+///
+/// Each of them names the operation that it ends, and ends no other (F1): when it goes out late, after another primary has
+/// begun an operation, secondaries skip it. A [`startup_complete`](BackupTracker::startup_complete) ends whatever runs, so
+/// it is never pending; only the end of an operation of this tracker, if one runs, is. Repeat it after an error.
 ///
 /// Cheap to clone; the clones are the same tracker. When the last one is dropped, the calls that have begun are still
 /// carried out. Handles that listeners get do not count.
+///
+/// # How to leave `main`
+///
+/// Drop the work, then wait for [`close`](BackupTracker::close): it announces the end of dropped work before it returns, or
+/// returns an error. Without it the end may be lost: a runtime that is dropped in the middle of a `backup` drops the
+/// work *and* the task that would announce its end, and so does `std::process::exit`. Secondaries then stay paused until the next
+/// primary calls `startup_complete`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use backup_tracker::{BackupTracker, PrimaryBackupTracker};
+/// # let log = backup_tracker_memory::MemoryLog::new("backups")?;
+/// # let primary = PrimaryBackupTracker::builder("shop", log.sink()).build()?;
+/// # async fn copy_everything() -> std::io::Result<()> { std::future::pending().await }
+/// # async fn shutdown() { tokio::task::yield_now().await }
+/// tokio::select! {
+///     done = primary.backup(copy_everything()) => done?,
+///     () = shutdown() => {}
+/// }
+/// primary.close().await?;
+/// # Ok(()) }
+/// ```
 ///
 /// For most purposes [`backup`](Self::backup) and [`restore`](Self::restore) are all it takes.
 #[derive(Clone)]
@@ -47,7 +80,7 @@ pub struct PrimaryBackupTracker {
     board: Arc<Board>,
     requests: Requests,
     traceparent: Option<Arc<Traceparent>>,
-    listener_failures: Arc<Tally>,
+    listener_metrics: Arc<ListenerMetrics>,
 }
 
 type Traceparent = dyn Fn() -> Option<String> + Send + Sync;
@@ -64,14 +97,51 @@ type Reply = Result<oneshot::Receiver<Result<Answer>>>;
 impl PrimaryBackupTracker {
     /// A primary of `application` that announces through `sink`.
     pub fn builder<S: Sink + 'static>(application: impl Into<String>, sink: S) -> PrimaryBuilder<S> {
+        Self::builder_on(application.into(), Connection::Open(sink))
+    }
+
+    /// A primary of `application` whose sink is opened in the background, so that it can be built while the broker is not there
+    /// yet.
+    ///
+    /// `open` is called until it returns a sink, with the back-off of the [`RetryPolicy`] and without an end; until then
+    /// [`health`](Self::health) shows why. Calls that are made meanwhile try to open it, too. When they are given up, as the
+    /// policy says, nothing was sent ([`Delivery::NotSent`]). An error that is not transient ends the tracker: `health` is
+    /// [`Failed`](Health::Failed), and every call returns it.
+    ///
+    /// An attempt to open may be dropped half-way, when a call is made or the tracker is closed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use backup_tracker::{BackupTracker, PrimaryBackupTracker};
+    /// # let log = backup_tracker_memory::MemoryLog::new("backups")?;
+    /// let open = move || {
+    ///     let log = log.clone();
+    ///     async move { Ok(log.sink()) }
+    /// };
+    /// let primary = PrimaryBackupTracker::builder_with("shop", open).build()?;
+    /// primary.startup_complete().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder_with<S, F>(
+        application: impl Into<String>,
+        open: impl FnMut() -> F + Send + 'static,
+    ) -> PrimaryBuilder<S>
+    where
+        S: Sink + 'static,
+        F: Future<Output = Result<S>> + Send + 'static,
+    {
+        Self::builder_on(application.into(), Connection::Opening(Opener::new(open)))
+    }
+
+    fn builder_on<S>(application: String, connection: Connection<S>) -> PrimaryBuilder<S> {
         PrimaryBuilder {
-            application: application.into(),
-            sink,
+            application,
+            connection,
             state: BackupState::Starting,
             wire_format: None,
             headers: Vec::new(),
             retry: RetryPolicy::new(),
-            listeners: Vec::new(),
+            listeners: Listeners::new(),
             traceparent: None,
         }
     }
@@ -88,15 +158,16 @@ impl PrimaryBackupTracker {
     ///
     /// # Errors
     ///
-    /// [`WorkError`] tells the error of the work and the error of an announcement apart.
+    /// [`WorkError`] tells the error of the work and the error of an announcement apart. The work's error may be of any type that
+    /// can be boxed: an error, a `String`, a `Box<dyn Error + Send + Sync>`, an `anyhow::Error`.
     ///
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn backup<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartBackup, Action::FinishBackup, work).await
@@ -115,10 +186,10 @@ impl PrimaryBackupTracker {
     /// # Panics
     ///
     /// Only if the work does.
-    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T, E>>
+    pub async fn restore<T, E, F>(&self, work: F) -> Result<T, WorkError<T>>
     where
         T: Send,
-        E: fmt::Debug + Send,
+        E: Into<BoxError> + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
         around(self, Action::StartRestore, Action::FinishRestore, work).await
@@ -142,22 +213,24 @@ impl PrimaryBackupTracker {
         self.board.status().last
     }
 
-    /// How the announcing fares: troubled from a failed attempt until the next one that succeeds.
+    /// Health of the announcer: troubled from a failed attempt until the next one that succeeds; failed once the task that
+    /// announces has panicked, its runtime has ended, or it was closed with a pending announcement.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.board.status().health
+        self.board.status().health()
     }
 
-    /// The gate for the primary's own work: shut while BackingUp or Restoring.
+    /// The gate for the primary's own work: shut while BackingUp or Restoring, and for good after the tracker has ended, also
+    /// because its last handle was dropped.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.board.gate().clone()
+        self.board.gate()
     }
 
     /// How many times a listener failed or panicked (T8).
     #[must_use]
     pub fn listener_failures(&self) -> u64 {
-        self.listener_failures.read()
+        self.listener_metrics.failures.read()
     }
 
     fn send_request(&self, request: Request) -> Result<()> {
@@ -166,30 +239,42 @@ impl PrimaryBackupTracker {
             Requests::Weak(requests) => requests.upgrade(),
         };
         let sent = requests.is_some_and(|requests| requests.send(request).is_ok());
-        if sent { Ok(()) } else { Err(Error::closed("announce")) }
+        if sent { Ok(()) } else { Err(self.why_ended().with_delivery(Delivery::NotSent)) }
     }
 
-    pub(super) fn request(
-        &self,
-        action: Action,
-        id: Uuid,
-        only_if_running: Option<Uuid>,
-        insist: bool,
-    ) -> Reply {
+    fn why_ended(&self) -> Error {
+        self.board.status().ended.and_then(Result::err).unwrap_or_else(|| Error::closed("announce"))
+    }
+
+    /// The driver is gone and has not answered. What it was doing with the request nobody knows.
+    async fn died(&self) -> Error {
+        self.board.wait_for(|status| status.ended.is_some()).await;
+        self.why_ended().with_delivery(Delivery::Unknown)
+    }
+
+    pub(super) fn request(&self, action: Action, id: Uuid, only_if_running: Option<Uuid>) -> Reply {
         let (reply, answer) = oneshot::channel();
-        let command = Command { action, id, now_millis: now_millis(), only_if_running, insist };
-        let traceparent = self.traceparent.as_ref().and_then(|current| current());
+        let command = Command { action, id, now_millis: now_millis(), only_if_running };
+        let traceparent = self.traceparent.as_ref().and_then(|current| {
+            // An announcement must not fail, nor the end of dropped work abort the process, for want of a trace.
+            catch_unwind(AssertUnwindSafe(|| current())).unwrap_or_else(|panic| {
+                error!(panic = panic_message(panic), "the source of the trace context panicked");
+                None
+            })
+        });
         self.send_request(Request::Do { command, traceparent, reply })?;
         Ok(answer)
     }
 
     pub(super) fn request_end(&self, finish: Action, operation: Uuid) -> Reply {
-        self.request(finish, Uuid::new_v4(), Some(operation), true)
+        self.request(finish, Uuid::new_v4(), Some(operation))
     }
 
     pub(super) async fn answer(&self, reply: Reply) -> Result<BackupTransition> {
-        let answer = reply?.await.unwrap_or_else(|_gone| Err(Error::closed("announce")));
-        let (transition, listeners) = answer?;
+        let (transition, listeners) = match reply?.await {
+            Ok(answer) => answer?,
+            Err(_gone) => return Err(self.died().await),
+        };
         if let Some(done) = listeners {
             wait_unless_inside(done).await;
         }
@@ -197,7 +282,7 @@ impl PrimaryBackupTracker {
     }
 
     async fn call(&self, action: Action) -> Result<BackupTransition> {
-        self.answer(self.request(action, Uuid::new_v4(), None, false)).await
+        self.answer(self.request(action, Uuid::new_v4(), None)).await
     }
 }
 
@@ -208,19 +293,27 @@ impl BackupTracker for PrimaryBackupTracker {
 
     steps_by_call!();
 
-    /// Ends the tracker. What is owed is tried once more, for as long as the [`RetryPolicy`] says; if it stays owed, that is
-    /// the error. Closing twice is fine. From inside a listener it returns without waiting for listeners.
+    /// Ends the tracker, after the calls and the ends of dropped work that came before. What is pending is tried once more, for
+    /// as long as the [`RetryPolicy`] says. Closing twice is fine: the answer is the same. From inside a listener it returns
+    /// without waiting for listeners.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sink, if an announcement is still pending: secondaries may stay paused.
+    /// [`Internal`](crate::ErrorKind::Internal), if the task that announces has panicked, and
+    /// [`Closed`](crate::ErrorKind::Closed), if its runtime has ended before: what was pending then, is.
     async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        if self.send_request(Request::Close(reply)).is_err() && reentry::inside() {
-            return Ok(());
+        let taken = self.send_request(Request::Close(reply)).is_ok();
+        if reentry::inside() {
+            // Elsewhere somebody may wait for this listener: the end of the board does.
+            return match answer.await {
+                Ok(result) => result,
+                Err(_gone) if taken => Err(self.died().await),
+                Err(_not_taken) => self.board.status().ended.unwrap_or(Ok(())),
+            };
         }
-        let inside = reentry::inside();
-        let result = answer.await;
-        if !inside {
-            self.board.wait_for(|status| status.ended.is_some()).await;
-        }
-        result.unwrap_or(Ok(()))
+        self.board.wait_for(|status| status.ended.is_some()).await.ended.unwrap_or(Ok(()))
     }
 }
 
@@ -238,12 +331,12 @@ impl fmt::Debug for PrimaryBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct PrimaryBuilder<S> {
     application: String,
-    sink: S,
+    connection: Connection<S>,
     state: BackupState,
     wire_format: Option<WireFormat>,
     headers: Vec<Header>,
     retry: RetryPolicy,
-    listeners: Vec<BoxListener<PrimaryBackupTracker>>,
+    listeners: Listeners<PrimaryBackupTracker>,
     traceparent: Option<Arc<Traceparent>>,
 }
 
@@ -262,7 +355,8 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
         self
     }
 
-    /// A header that goes with every announcement, in addition to `content-type` and `traceparent`, which are the library's own.
+    /// A header that goes with every announcement, in addition to `content-type`, `traceparent` and `backup-tracker-operation`,
+    /// which are the library's own.
     /// May be called several times. Readers ignore headers that they do not know, those in Java all of them.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
         self.headers.push(Header::new(name, value));
@@ -306,21 +400,28 @@ impl<S: Sink + 'static> PrimaryBuilder<S> {
             board: Arc::new(Board::new(self.state, true, !self.state.is_operation(), &series)),
             requests: Requests::Strong(strong.clone()),
             traceparent: self.traceparent,
-            listener_failures: Arc::new(Tally::new(series.listener_failures())),
+            listener_metrics: dispatch::metrics(&self.listeners, &series),
         };
         let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
-        let failures = tracker.listener_failures.clone();
+        let (board, listener_metrics) = (tracker.board.clone(), tracker.listener_metrics.clone());
         let announcer = Announcer {
             machine: Primary::new(application, self.state),
-            wire_format: self.wire_format.unwrap_or_else(|| self.sink.wire_format()),
+            wire_format: self.wire_format,
             headers: self.headers,
-            sink: self.sink,
+            connection: self.connection,
+            failure: None,
             retry: self.retry,
             board: tracker.board.clone(),
-            dispatcher: Dispatcher::spawn(self.listeners, move || Some(weak.clone()), failures),
+            dispatcher: Dispatcher::spawn(
+                self.listeners,
+                move || Some(weak.clone()),
+                board,
+                listener_metrics,
+            ),
             metrics: AnnouncerMetrics::new(&series),
         };
-        runtime.spawn(announcer.run(requests).in_current_span());
+        let end = EndOfBoard::new(tracker.board.clone(), "announce");
+        runtime.spawn(announcer.run(requests, end).in_current_span());
         Ok(tracker)
     }
 }
@@ -330,7 +431,7 @@ fn check_header(header: &Header) -> Result<()> {
     if name.is_empty() {
         return Err(Error::config("header", "its name is blank; give it one"));
     }
-    if ["content-type", "traceparent"].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+    if ["content-type", "traceparent", OPERATION_HEADER].iter().any(|own| name.eq_ignore_ascii_case(own)) {
         let message = format!("the library writes `{name}` by itself; choose another name");
         return Err(Error::config("header", message));
     }

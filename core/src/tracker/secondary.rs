@@ -8,18 +8,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{Instrument, info_span};
 
-use super::board::Board;
+use super::board::{Board, EndOfBoard};
+use super::connection::Connection;
 use super::counters::Counters;
-use super::dispatch::Dispatcher;
-use super::follow::Follower;
+use super::dispatch::{self, Dispatcher, Listeners};
+use super::follow::Surroundings;
+use super::following::Following;
+use super::patience::GiveUp;
 use super::{checked_application, runtime};
-use crate::erased::BoxListener;
-use crate::error::{Error, Result};
+use crate::erased::Opener;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gate::WorkGate;
 use crate::health::Health;
-use crate::listener::reentry;
+use crate::listener::{Notice, Outcome, from_notice_fn, reentry};
 use crate::metrics::{Role, Series, Share};
-use crate::protocol::secondary::{CommitOrder, Secondary, Settings};
+use crate::protocol::secondary::{CommitOrder, Settings};
 use crate::retry::RetryPolicy;
 use crate::source::EventSource;
 use crate::state::BackupState;
@@ -94,6 +97,9 @@ pub struct SecondaryStats {
     pub forbidden: u64,
     /// Events that had been applied before (T11).
     pub duplicate: u64,
+    /// Steps to Ready that end another operation than the one that runs: of a primary that was cut off while its successor began
+    /// one (F1).
+    pub other_operation: u64,
     /// Steps before which something was missed (T5).
     pub gaps: u64,
     /// Steps that stood in another partition than the step before them, so that the order of the two is not certain: the primary
@@ -103,8 +109,10 @@ pub struct SecondaryStats {
     pub losses: u64,
     /// Commits that the broker has confirmed.
     pub commits: u64,
-    /// Transient errors of the source.
+    /// Attempts to open, read, commit or count that failed for a reason that may pass.
     pub troubles: u64,
+    /// Steps of which listeners were not told because they were busy (T12).
+    pub passed_over: u64,
     /// Listeners that failed or panicked (T8).
     pub listener_failures: u64,
 }
@@ -115,23 +123,41 @@ impl SecondaryBackupTracker {
     /// How often the position is committed again while Ready and quiet, unless set: every 5 min.
     pub const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(300);
 
+    /// The longest wait between attempts to read, unless set: 1 s, and a random part of up to as much. When a broker is back, a
+    /// backup that began meanwhile is seen within 2 s.
+    pub const DEFAULT_LONGEST_WAIT: Duration = Duration::from_secs(1);
+    /// A listener that has not returned after so long shows in health and metrics, unless set: 30 s.
+    pub const DEFAULT_LISTENER_SLOW_AFTER: Duration = dispatch::DEFAULT_SLOW_AFTER;
+    /// For how long [`close`](Self::close) waits for listeners: 10 s.
+    pub const CLOSE_GRACE: Duration = dispatch::CLOSE_GRACE;
+
     /// A secondary of `application` that follows `source`.
     pub fn builder<S: EventSource + 'static>(
         application: impl Into<String>,
         source: S,
     ) -> SecondaryBuilder<S> {
-        SecondaryBuilder {
-            application: application.into(),
-            source,
-            listeners: Vec::new(),
-            retry: RetryPolicy::new().for_ever(),
-            settings: Settings {
-                order: CommitOrder::default(),
-                shut_while_starting: false,
-                commit_interval: Self::DEFAULT_COMMIT_INTERVAL,
-                keep_alive: Self::DEFAULT_KEEP_ALIVE,
-            },
-        }
+        SecondaryBuilder::new(application.into(), Connection::Open(source))
+    }
+
+    /// A secondary of `application` that opens its source by itself, for a service that may start before its broker.
+    ///
+    /// Opening is retried with back-off while its error is [`Unavailable`](crate::ErrorKind::Unavailable), and
+    /// [`health`](Self::health) shows it. Until it succeeds the state is Starting and the gate is shut. Any other error ends
+    /// the tracker, as it would later.
+    ///
+    /// ```no_run
+    /// # use backup_tracker::{EventSource, Result, SecondaryBackupTracker};
+    /// # fn f<S: EventSource + 'static>(open: fn() -> std::future::Ready<Result<S>>) -> Result<()> {
+    /// let secondary = SecondaryBackupTracker::builder_with("shop", move || open()).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder_with<S, F, R>(application: impl Into<String>, open: F) -> SecondaryBuilder<S>
+    where
+        S: EventSource + 'static,
+        F: FnMut() -> R + Send + 'static,
+        R: Future<Output = Result<S>> + Send + 'static,
+    {
+        SecondaryBuilder::new(application.into(), Connection::Opening(Opener::new(open)))
     }
 
     /// The application that it follows.
@@ -146,7 +172,8 @@ impl SecondaryBackupTracker {
         self.inner.board.state()
     }
 
-    /// The states from now on. A slow reader sees the newest and may miss some in between; a listener sees all.
+    /// The states from now on. A slow reader sees the newest and may miss some in between; a listener sees all. It ends when
+    /// the following does: [`changed`](watch::Receiver::changed) then returns an error.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<BackupState> {
         self.inner.board.watch()
@@ -182,10 +209,16 @@ impl SecondaryBackupTracker {
         self.inner.board.status().synced
     }
 
-    /// How the following fares (T9).
+    /// Whether records were lost and no step of the application has come since, so that nothing is known of it (T14).
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.inner.board.status().lost
+    }
+
+    /// The health of the following (T9).
     #[must_use]
     pub fn health(&self) -> Health {
-        self.inner.board.status().health
+        self.inner.board.status().health()
     }
 
     /// Waits until the health changes to one that fulfils the condition, or fulfils it already.
@@ -194,7 +227,7 @@ impl SecondaryBackupTracker {
     ///
     /// Cancel safe.
     pub async fn health_is(&self, mut condition: impl FnMut(&Health) -> bool + Send) -> Health {
-        self.inner.board.wait_for(|status| condition(&status.health)).await.health
+        self.inner.board.wait_for(|status| condition(&status.health())).await.health()
     }
 
     /// Waits until the following has ended: `Ok` after [`close`](Self::close), the error that ended it otherwise (T9).
@@ -211,11 +244,11 @@ impl SecondaryBackupTracker {
         self.inner.board.wait_for(|status| status.ended.is_some()).await.ended.unwrap_or(Ok(()))
     }
 
-    /// The gate for work: shut until synced, while BackingUp or Restoring (and, if so built, while Starting), and after the
-    /// following has ended.
+    /// The gate for work: shut until synced, while BackingUp or Restoring (and, if so built, while Starting), and for good
+    /// after the following has ended. Then who waits to enter gets what ended it as an error.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.inner.board.gate().clone()
+        self.inner.board.gate()
     }
 
     /// What was counted so far.
@@ -225,7 +258,7 @@ impl SecondaryBackupTracker {
     }
 
     /// Ends the following without committing anything, and returns when it has ended and the listeners that were due have
-    /// returned. From inside a listener it returns at once, and the following ends after it. Closing twice is fine.
+    /// returned, for which it waits [`CLOSE_GRACE`](Self::CLOSE_GRACE) at most. From inside a listener it returns at once, and the following ends after it. Closing twice is fine.
     ///
     /// # Cancel safety
     ///
@@ -233,7 +266,8 @@ impl SecondaryBackupTracker {
     ///
     /// # Errors
     ///
-    /// The permanent error that had ended the following before.
+    /// The permanent error that had ended the following before; [`Listener`](crate::ErrorKind::Listener) when a listener did
+    /// not return in time: then it is given up, and its step is told again after a restart.
     pub fn close(&self) -> impl Future<Output = Result<()>> + Send + '_ {
         self.inner.closing.send_replace(true);
         async {
@@ -260,14 +294,42 @@ impl fmt::Debug for SecondaryBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct SecondaryBuilder<S> {
     application: String,
-    source: S,
-    listeners: Vec<BoxListener<SecondaryBackupTracker>>,
+    connection: Connection<S>,
+    listeners: Listeners<SecondaryBackupTracker>,
     retry: RetryPolicy,
+    limits: GiveUp,
     settings: Settings,
 }
 
 impl<S: EventSource + 'static> SecondaryBuilder<S> {
+    fn new(application: String, connection: Connection<S>) -> Self {
+        Self {
+            application,
+            connection,
+            listeners: Listeners::new(),
+            retry: RetryPolicy::new().longest(SecondaryBackupTracker::DEFAULT_LONGEST_WAIT).for_ever(),
+            limits: GiveUp::default(),
+            settings: Settings {
+                order: CommitOrder::CommitFirst,
+                shut_while_starting: false,
+                open_after_loss: false,
+                shut_after_silence: None,
+                commit_interval: SecondaryBackupTracker::DEFAULT_COMMIT_INTERVAL,
+                keep_alive: SecondaryBackupTracker::DEFAULT_KEEP_ALIVE,
+            },
+        }
+    }
+
     listener_setters!(SecondaryBackupTracker);
+
+    /// Adds a closure as a listener of notices only; see [`from_notice_fn`](crate::listener::from_notice_fn).
+    pub fn on_notice<F, O>(self, closure: F) -> Self
+    where
+        F: Fn(&Notice, &SecondaryBackupTracker) -> O + Send + Sync + 'static,
+        O: Outcome,
+    {
+        self.listener(from_notice_fn(closure))
+    }
 
     /// Whether the position moves before or after the listeners of Ready: [`CommitOrder::CommitFirst`] unless set (T2).
     pub fn commit_order(mut self, order: CommitOrder) -> Self {
@@ -282,7 +344,33 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         self
     }
 
-    /// How the waits between attempts grow. It never gives up, whatever the policy says (T9).
+    /// Whether the gate opens after a loss (S12) although no step has said yet where the application is: no unless set, so that
+    /// nobody works through a backup whose beginning was lost (T14). The next step of the application opens or shuts it in
+    /// any case.
+    pub fn open_gate_after_loss(mut self, open: bool) -> Self {
+        self.settings.open_after_loss = open;
+        self
+    }
+
+    /// Shuts the gate when the source was out of contact for so long, as [`health`](SecondaryBackupTracker::health) shows it,
+    /// for services that rather stop than work through a backup of which they cannot hear (T13). It opens again when everything
+    /// is read that came to the log meanwhile. Never unless set.
+    pub fn shut_gate_after_silence(mut self, limit: Duration) -> Self {
+        self.settings.shut_after_silence = Some(limit);
+        self
+    }
+
+    /// Ends the following when trouble with this [`cause`](Error::cause) has lasted so long: the error that ends it then
+    /// has the cause's kind. Trouble is put up with forever unless set, since a permission that was withdrawn, or a topic that is
+    /// missing while an operator works on it, may come back. Opening is strict in any case. May be called for several causes.
+    pub fn give_up_on(mut self, cause: ErrorKind, after: Duration) -> Self {
+        self.limits.set(cause, after);
+        self
+    }
+
+    /// How the waits between attempts grow: as [`RetryPolicy::new`], to
+    /// [`DEFAULT_LONGEST_WAIT`](SecondaryBackupTracker::DEFAULT_LONGEST_WAIT), unless set. It never gives up, whatever the policy
+    /// says (T9).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy.for_ever();
         self
@@ -307,7 +395,8 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for a blank application, for an interval of zero, and outside a Tokio runtime.
+    /// [`Config`](crate::ErrorKind::Config) for a blank application, for an interval of zero, outside a Tokio runtime, and in one
+    /// without timers.
     pub fn build(self) -> Result<SecondaryBackupTracker> {
         let application = checked_application(&self.application)?;
         let Settings { commit_interval, keep_alive, .. } = self.settings;
@@ -320,33 +409,42 @@ impl<S: EventSource + 'static> SecondaryBuilder<S> {
         let _inside = runtime.enter();
         let _spanned = info_span!("secondary", application = &*application).entered();
 
-        let machine = Secondary::new(application.clone(), self.settings, self.source.resumed());
-        let view = machine.view();
         let series = Series::new(application.clone(), Role::Secondary);
-        let board = Arc::new(Board::new(view.state, view.synced, view.gate_open, &series));
-        let counters = Arc::new(Counters::new(&series));
+        // Where there is a source already, the state in which it begins shows at once (T4).
+        let resumed = matches!(&self.connection, Connection::Open(source) if source.resumed());
+        let state = if resumed { BackupState::Ready } else { BackupState::Starting };
+        let board = Arc::new(Board::new(state, false, false, &series));
+        let listener_metrics = dispatch::metrics(&self.listeners, &series);
+        let counters = Arc::new(Counters::new(&series, listener_metrics.clone()));
         let closing = watch::Sender::new(false);
         let close = closing.subscribe();
-        let inner =
-            Arc::new(Inner { application, board: board.clone(), closing, counters: counters.clone() });
+        let inner = Arc::new(Inner {
+            application: application.clone(),
+            board: board.clone(),
+            closing,
+            counters: counters.clone(),
+        });
 
         let listeners_inner = inner.clone();
         let dispatcher = Dispatcher::spawn(
             self.listeners,
             move || Some(SecondaryBackupTracker { inner: listeners_inner.clone(), _life: None }),
-            counters.listener_failures.clone(),
+            board.clone(),
+            listener_metrics,
         );
         let calls = dispatcher.abort_handle();
-        let follower = Follower::new(
-            self.source,
-            machine,
-            board,
+        let around = Surroundings {
+            board: board.clone(),
             dispatcher,
             counters,
-            Share::backlog(&series),
-            self.retry,
-        );
-        let following = runtime.spawn(follower.run(close).in_current_span()).abort_handle();
+            backlog: Share::backlog(&series),
+            calls: Share::calls_waiting(&series),
+            retry: self.retry,
+            limits: self.limits,
+        };
+        let following = Following { connection: self.connection, application, settings: self.settings };
+        let run = following.run(around, close, EndOfBoard::new(board, "follow"));
+        let following = runtime.spawn(run.in_current_span()).abort_handle();
         // The following first: it is not to see its listeners end before it.
         let tasks = std::iter::once(following).chain(calls).collect();
         Ok(SecondaryBackupTracker { inner, _life: Some(Arc::new(Life(tasks))) })

@@ -8,13 +8,14 @@ use tracing::{debug, info_span};
 use uuid::Uuid;
 
 use super::board::Board;
-use super::dispatch::{Dispatcher, Done, wait_unless_inside};
+use super::dispatch::{self, Dispatcher, Done, Listeners, wait_unless_inside};
 use super::{BackupTracker, checked_application, now_millis, runtime};
-use crate::erased::BoxListener;
 use crate::error::{Error, Result};
 use crate::gate::WorkGate;
 use crate::listener::{Change, reentry};
-use crate::metrics::{Role, Series, Tally};
+use crate::metrics::{ListenerMetrics, Role, Series};
+use crate::protocol::View;
+use crate::protocol::calls::Call;
 use crate::protocol::primary::{Action, Command, Effect, Input, Primary};
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
@@ -43,8 +44,8 @@ struct Inner {
     /// Never held while listeners run. Holds the dispatcher, too, so that changes are queued in the order of the steps.
     machine: Mutex<(Primary, Option<Dispatcher>)>,
     application: Arc<str>,
-    board: Board,
-    listener_failures: Arc<Tally>,
+    board: Arc<Board>,
+    listener_metrics: Arc<ListenerMetrics>,
 }
 
 impl SimpleBackupTracker {
@@ -59,7 +60,7 @@ impl SimpleBackupTracker {
 
     /// A tracker with listeners.
     pub fn builder(application: impl Into<String>) -> SimpleBuilder {
-        SimpleBuilder { application: application.into(), listeners: Vec::new() }
+        SimpleBuilder { application: application.into(), listeners: Listeners::new() }
     }
 
     /// The states from now on. A slow reader sees the newest and may miss some in between; a listener sees all.
@@ -74,16 +75,17 @@ impl SimpleBackupTracker {
         self.0.board.status().last
     }
 
-    /// The gate: shut while BackingUp or Restoring.
+    /// The gate: shut while BackingUp or Restoring, and for good after [`close`](BackupTracker::close) or when the last handle
+    /// is dropped.
     #[must_use]
     pub fn gate(&self) -> WorkGate {
-        self.0.board.gate().clone()
+        self.0.board.gate()
     }
 
     /// How many times a listener failed or panicked (T8).
     #[must_use]
     pub fn listener_failures(&self) -> u64 {
-        self.0.listener_failures.read()
+        self.0.listener_metrics.failures.read()
     }
 
     async fn call(&self, action: Action) -> Result<BackupTransition> {
@@ -94,7 +96,7 @@ impl SimpleBackupTracker {
 
     fn step(&self, action: Action) -> Result<(BackupTransition, Done)> {
         let id = Uuid::new_v4();
-        let command = Command { action, id, now_millis: now_millis(), only_if_running: None, insist: false };
+        let command = Command { action, id, now_millis: now_millis(), only_if_running: None };
         let mut guard = self.0.machine.lock().unwrap_or_else(PoisonError::into_inner);
         let (machine, dispatcher) = &mut *guard;
         let dispatcher = dispatcher.as_ref().ok_or_else(|| Error::closed("change the state"))?;
@@ -107,16 +109,15 @@ impl SimpleBackupTracker {
         for effect in effects {
             match effect {
                 Effect::Apply(transition) => {
-                    let state = transition.to;
                     self.0.board.stepped(&transition, false);
-                    self.0.board.publish(state, Some(transition.clone()), true, !state.is_operation());
-                    done = Some(dispatcher.notify(Change { transition, replay: false, missed: false }));
+                    self.0.board.publish(View::after(transition.clone()));
+                    done = Some(dispatcher.call(Call::Change(Change::step(transition))));
                 }
                 Effect::Answer(answer) => {
                     drop(guard);
                     return answer.map(|transition| (transition, done.unwrap_or_else(Dispatcher::done)));
                 }
-                Effect::Send(_) | Effect::BackOff(_) | Effect::Owe(..) => {}
+                Effect::Send(_) | Effect::BackOff(_) | Effect::Postpone(..) => {}
             }
         }
         Err(Error::closed("change the state"))
@@ -137,7 +138,7 @@ impl BackupTracker for SimpleBackupTracker {
             debug!(application = &*self.0.application, "closed");
             self.0.board.end(Ok(()));
             if !reentry::inside() {
-                dispatcher.finish().await;
+                return dispatcher.finish(&self.0.board).await;
             }
         }
         Ok(())
@@ -158,7 +159,7 @@ impl fmt::Debug for SimpleBackupTracker {
 #[must_use = "a builder does nothing until `build`"]
 pub struct SimpleBuilder {
     application: String,
-    listeners: Vec<BoxListener<SimpleBackupTracker>>,
+    listeners: Listeners<SimpleBackupTracker>,
 }
 
 impl SimpleBuilder {
@@ -175,16 +176,17 @@ impl SimpleBuilder {
         let _inside = runtime.enter();
         let _spanned = info_span!("simple", application = &*application).entered();
         let series = Series::new(application.clone(), Role::Simple);
-        let listener_failures = Arc::new(Tally::new(series.listener_failures()));
+        let listener_metrics = dispatch::metrics(&self.listeners, &series);
+        let board = Arc::new(Board::new(BackupState::Starting, true, true, &series));
         let inner = Arc::new(Inner {
             machine: Mutex::new((Primary::new(application.clone(), BackupState::Starting), None)),
             application,
-            board: Board::new(BackupState::Starting, true, true, &series),
-            listener_failures: listener_failures.clone(),
+            board: board.clone(),
+            listener_metrics: listener_metrics.clone(),
         });
         let weak = Arc::downgrade(&inner);
         let tracker = move || weak.upgrade().map(SimpleBackupTracker);
-        let dispatcher = Dispatcher::spawn(self.listeners, tracker, listener_failures);
+        let dispatcher = Dispatcher::spawn(self.listeners, tracker, board, listener_metrics);
         inner.machine.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(dispatcher);
         Ok(SimpleBackupTracker(inner))
     }

@@ -10,6 +10,9 @@
 //! all three. The two JSON formats must not share a topic when Java services read it: a Java reader stops for good at a
 //! field that it does not know.
 //!
+//! The operation that a step to Ready ends ([`BackupTransition::operation`]) is in no payload, because a Java reader stops at a
+//! field that it does not know. It is in the header [`OPERATION_HEADER`], which Java ignores.
+//!
 //! The bytes are those of Java's serialiser, Jackson with its defaults, also in escapes. The package's folder `wire-vectors` has
 //! records in every format with what they mean, for readers and writers in other languages.
 
@@ -22,12 +25,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::event::{Event, Record};
+use crate::event::{Event, Header, Record};
 use crate::state::{BackupState, UnknownState};
 use crate::transition::BackupTransition;
 use text::Word;
 
 pub use others::Others;
+
+/// The name of the header that carries [`BackupTransition::operation`], as 36 characters in lower case.
+pub const OPERATION_HEADER: &str = "backup-tracker-operation";
 
 /// How a transition is written. Every reader understands all of them and tells them apart by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,8 +115,8 @@ pub enum DecodeError {
     Timestamp,
 }
 
-/// Writes a transition as an event: key, header `content-type`, payload. A timestamp beyond
-/// [`BackupTransition::MAX_TIMESTAMP_MILLIS`] is written as that.
+/// Writes a transition as an event: key, header `content-type`, payload, and for a step to Ready that names an operation
+/// [`OPERATION_HEADER`]. A timestamp beyond [`BackupTransition::MAX_TIMESTAMP_MILLIS`] is written as that.
 #[must_use]
 pub fn encode(transition: &BackupTransition, format: WireFormat) -> Event {
     let payload = match format {
@@ -118,8 +124,12 @@ pub fn encode(transition: &BackupTransition, format: WireFormat) -> Event {
         WireFormat::ActionJson => json::encode_action(transition),
         WireFormat::Cbor => cbor::encode(transition),
     };
-    Event::new(transition.id, transition.application.clone(), payload)
-        .header("content-type", Bytes::from_static(format.content_type().as_bytes()))
+    let event = Event::new(transition.id, transition.application.clone(), payload)
+        .header("content-type", Bytes::from_static(format.content_type().as_bytes()));
+    match transition.operation.filter(|_| transition.to == BackupState::Ready) {
+        Some(operation) => event.header(OPERATION_HEADER, operation.hyphenated().to_string()),
+        None => event,
+    }
 }
 
 /// The field can be set to anything; what is beyond the formats would be refused by every reader.
@@ -128,7 +138,7 @@ fn timestamp(transition: &BackupTransition) -> u64 {
 }
 
 /// Reads a record in any of the formats. Unknown fields and headers are ignored, and the record's key is not looked at:
-/// the identity is the one in the value.
+/// the identity is the one in the value. A header [`OPERATION_HEADER`] that holds no UUID is ignored, too.
 ///
 /// # Errors
 ///
@@ -137,14 +147,25 @@ pub fn decode(record: &Record) -> Result<Decoded, DecodeError> {
     const CBOR_SELF_DESCRIBED: &[u8] = &[0xD9, 0xD9, 0xF7];
     let payload = record.payload.as_deref().ok_or(DecodeError::NoValue)?;
     let first = *payload.first().ok_or(DecodeError::Empty)?;
-    match first {
+    let mut decoded = match first {
         b'{' => json::decode(payload),
         0xA0..=0xBF => cbor::decode(payload),
         _ => match payload.strip_prefix(CBOR_SELF_DESCRIBED) {
             Some(map) => cbor::decode(map),
             None => Err(DecodeError::UnknownFormat(first)),
         },
+    }?;
+    if let Decoded::Transition(transition) = &mut decoded
+        && transition.to == BackupState::Ready
+    {
+        transition.operation = operation(&record.headers);
     }
+    Ok(decoded)
+}
+
+fn operation(headers: &[Header]) -> Option<uuid::Uuid> {
+    let header = headers.iter().find(|header| header.name == OPERATION_HEADER)?;
+    std::str::from_utf8(&header.value).ok()?.parse().ok()
 }
 
 /// The fields of the two formats that carry our own state names, before they are checked.

@@ -27,6 +27,32 @@ fn an_event_carries_the_id_as_key_and_its_content_type() {
 }
 
 #[test]
+fn the_operation_that_a_step_ends_is_in_a_header_and_in_no_payload() {
+    let operation = Uuid::from_u128(9);
+    for format in WireFormat::ALL {
+        let plain = BackupTransition::new(ID, "your-app-id", 1, BackingUp, Ready);
+        let end = plain.clone().ending(operation);
+        let event = encode(&end, format);
+        assert_eq!(event.payload, encode(&plain, format).payload);
+        let value = Bytes::from_static(b"00000000-0000-0000-0000-000000000009");
+        assert_eq!(event.headers[1..], [Header::new("backup-tracker-operation", value)]);
+        let read = decode(&record(event.payload.clone()).headers(event.headers)).unwrap();
+        assert_eq!(read, Decoded::Transition(end));
+        for unreadable in [&b""[..], b"9", b"\xff\xfe"] {
+            let header = Header::new("backup-tracker-operation", Bytes::from_static(unreadable));
+            let read = decode(&record(event.payload.clone()).headers(vec![header])).unwrap();
+            assert_eq!(read, Decoded::Transition(plain.clone()));
+        }
+
+        let begin = BackupTransition::new(ID, "your-app-id", 1, Ready, BackingUp);
+        assert_eq!(encode(&begin.clone().ending(operation), format).headers.len(), 1);
+        let header = Header::new("backup-tracker-operation", operation.to_string());
+        let read = decode(&record(encode(&begin, format).payload).headers(vec![header])).unwrap();
+        assert_eq!(read, Decoded::Transition(begin), "a beginning ends nothing");
+    }
+}
+
+#[test]
 fn a_refusal_says_what_is_wrong_and_where() {
     let good = r#"{"id":"3f2b8a5e-7c1d-4e6f-9a0b-1c2d3e4f5a6b","application":"a","timestamp":1,"from":"READY","to":"READY"}"#;
     for (was, is, message) in [

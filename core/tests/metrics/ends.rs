@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backup_tracker::{BackupState, BackupTracker, Health, SecondaryBackupTracker};
+use backup_tracker::{BackupState, BackupTracker, ErrorKind, Health, SecondaryBackupTracker};
 
 use crate::recorder::{Emitted, series};
 use crate::support::{World, reaches, within};
@@ -96,16 +96,25 @@ async fn two_trackers_of_one_application_add_up_and_each_takes_back_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_the_gate_of_a_tracker_that_ended_is_still_counted() {
+async fn nobody_is_counted_at_the_gate_of_a_tracker_that_has_ended() {
     let (world, emitted) = (World::new(), Arc::new(Emitted::default()));
     let secondary = emitted.by(|| world.builder().build());
     within(secondary.synced()).await.unwrap();
+    world.primary.start_backup().await.unwrap();
+    reaches(&secondary, BackupState::BackingUp).await;
     let gate = secondary.gate();
-    within(secondary.close()).await.unwrap();
-    let waits = tokio::spawn(async move { drop(gate.enter().await) });
+    let enter = || {
+        let gate = gate.clone();
+        tokio::spawn(async move { gate.enter_owned().await.unwrap_err() })
+    };
+    let waits = enter();
     emitted.shows(of_app("gate_waiters", None), 1.0).await;
-    waits.abort();
-    nothing_stands(&emitted).await;
+    within(secondary.close()).await.unwrap();
+    assert_eq!(within(waits).await.unwrap().kind(), ErrorKind::Closed);
+    assert_eq!(emitted.standing(), Vec::<String>::new());
+    let updates = emitted.updates(&of_app("gate_waiters", None));
+    within(enter()).await.unwrap();
+    assert_eq!(emitted.updates(&of_app("gate_waiters", None)), updates);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,9 +134,9 @@ async fn an_open_gate_touches_no_metric() {
     let secondary = emitted.by(|| world.builder().build());
     within(secondary.synced()).await.unwrap();
     let gate = secondary.gate();
-    gate.opened().await;
-    drop(gate.enter().await);
-    drop(gate.enter_owned().await);
+    gate.opened().await.unwrap();
+    drop(gate.enter().await.unwrap());
+    drop(gate.enter_owned().await.unwrap());
     drop(gate.try_enter());
     assert_eq!(emitted.updates(&of_app("gate_waiters", None)), 0);
     world.primary.start_backup().await.unwrap();

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use BackupState::BackingUp;
 
+use tokio::sync::watch;
+
 use crate::recorder::{Emitted, series};
 use crate::support::within;
 
@@ -26,7 +28,7 @@ pub(crate) struct Held {
 
 impl EventSource for Held {
     async fn next(&mut self) -> Result<Option<Record>> {
-        self.gate.opened().await;
+        self.gate.opened().await?;
         let mut next = self.inner.next().await?;
         if let Some(record) = &mut next
             && let Position::Offset(offset) = record.position
@@ -61,18 +63,22 @@ impl EventSource for Held {
     }
 }
 
-/// Panics at the first backup.
-pub(crate) struct Fragile(AtomicUsize);
+/// Panics at the first backup, and does not return while it is held.
+pub(crate) struct Fragile {
+    backups: AtomicUsize,
+    held: watch::Receiver<bool>,
+}
 
 impl Fragile {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
+    pub(crate) fn new(hold: &watch::Sender<bool>) -> Self {
+        Self { backups: AtomicUsize::new(0), held: hold.subscribe() }
     }
 }
 
 impl<T: Sync> Listener<T> for Fragile {
     async fn on_change(&self, change: &Change, _: &T) -> Result<(), BoxError> {
-        let first = change.transition.to == BackingUp && self.0.fetch_add(1, Ordering::SeqCst) == 0;
+        self.held.clone().wait_for(|held| !held).await?;
+        let first = change.transition.to == BackingUp && self.backups.fetch_add(1, Ordering::SeqCst) == 0;
         assert!(!first, "a listener panics on purpose");
         Ok(())
     }
@@ -94,6 +100,12 @@ impl Metrics<'_> {
 
     pub(crate) async fn show_with(&self, name: &str, label: (&str, &str), value: f64) {
         self.0.shows(self.series(name, Some(label)), value).await;
+    }
+
+    /// Whatever its value, as long as there is one.
+    pub(crate) async fn show_slow_listener(&self) {
+        let label = ("listener", std::any::type_name::<Fragile>());
+        self.0.shows_something(self.series("listener_slow_since_timestamp_seconds", Some(label))).await;
     }
 
     pub(crate) async fn in_state(&self, state: BackupState) {

@@ -127,6 +127,17 @@ impl Emitted {
         gauges.map(|(series, _)| series).filter(|series| self.value(series) != 0.0).collect()
     }
 
+    /// Waits until the series has a value other than zero, and remembers that it had one.
+    pub(crate) async fn shows_something(&self, series: String) {
+        let wait = async {
+            while self.value(&series) == 0.0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{series} stays 0");
+        self.shown.lock().unwrap().insert(series);
+    }
+
     /// Waits until the series has this value, and remembers that it had one.
     pub(crate) async fn shows(&self, series: String, expected: f64) {
         let wait = async {

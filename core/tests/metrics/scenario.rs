@@ -1,17 +1,20 @@
 //! One scenario in which every series of the table gets a value.
 
+use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backup_tracker::{
-    BackupState, BackupTracker, Delivery, Health, PrimaryBackupTracker, RetryPolicy, SecondaryBackupTracker,
-    SimpleBackupTracker, WorkGate,
+    BackupState, BackupTracker, Delivery, GateKeeper, Health, PrimaryBackupTracker, RetryPolicy,
+    SecondaryBackupTracker, SimpleBackupTracker,
 };
 use backup_tracker_memory::MemoryLog;
 
 use BackupState::{BackingUp, Ready, Restoring, Starting};
+
+use tokio::sync::watch;
 
 use crate::parts::{Fragile, Held, Metrics, append, took};
 use crate::recorder::Emitted;
@@ -22,14 +25,20 @@ use crate::table::rows;
 async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other() {
     let emitted = Arc::new(Emitted::default());
     let log = MemoryLog::new("backups").unwrap();
-    let held = WorkGate::new();
+    let held = GateKeeper::new();
     let commit_failures = Arc::new(AtomicUsize::new(0));
     let partition = Arc::new(AtomicU32::new(0));
 
+    let hold = watch::Sender::new(false);
+    let slow_after = Duration::from_millis(1);
+
     let single_attempts = RetryPolicy::new().first(Duration::from_secs(3600)).give_up_after(Duration::ZERO);
     let builder = PrimaryBackupTracker::builder("shop", log.sink());
-    let primary = emitted.by(|| builder.retry(single_attempts).listener(Fragile::new()).build());
-    let simple = emitted.by(|| SimpleBackupTracker::builder("shop").listener(Fragile::new()).build());
+    let primary = emitted.by(|| {
+        builder.retry(single_attempts).listener(Fragile::new(&hold)).listener_slow_after(slow_after).build()
+    });
+    let builder = SimpleBackupTracker::builder("shop").listener(Fragile::new(&hold));
+    let simple = emitted.by(|| builder.listener_slow_after(slow_after).build());
 
     // A log that holds something already, of which nothing is of interest.
     held.shut();
@@ -41,14 +50,15 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     append(&log, "shop", 3, 1, BackingUp, Restoring);
     let source = Held {
         inner: log.source("search").unwrap(),
-        gate: held.clone(),
+        gate: held.gate(),
         partition: partition.clone(),
         commit_failures: commit_failures.clone(),
     };
     let millisecond = Duration::from_millis(1);
     let quick = RetryPolicy::new().first(millisecond).longest(millisecond);
     let builder = SecondaryBackupTracker::builder("shop", source).retry(quick);
-    let secondary = emitted.by(|| builder.listener(Fragile::new()).build());
+    let secondary =
+        emitted.by(|| builder.listener(Fragile::new(&hold)).listener_slow_after(slow_after).build());
 
     let of = |role| Metrics(&emitted, role);
     let (first, second, lonely) = (of("primary"), of("secondary"), of("simple"));
@@ -177,6 +187,26 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     first.durations("backup", &[backup]).await;
     second.durations("backup", &[backup, 0.0]).await;
 
+    // Listeners that do not return. The step in between is passed over.
+    hold.send_replace(true);
+    let starter = primary.clone();
+    let starting = tokio::spawn(async move { starter.start_backup().await });
+    for metrics in [&first, &second] {
+        metrics.in_state(BackingUp).await;
+        metrics.show_slow_listener().await;
+    }
+    second.show("listener_calls_waiting", 1.0).await;
+    append(&log, "shop", 20, 500, BackingUp, Ready);
+    second.in_state(Ready).await;
+    append(&log, "shop", 21, 600, Ready, BackingUp);
+    second.in_state(BackingUp).await;
+    hold.send_replace(false);
+    within(starting).await.unwrap().unwrap();
+    second.show("steps_passed_over_total", 1.0).await;
+    second.show("listener_calls_waiting", 0.0).await;
+    append(&log, "shop", 22, 700, BackingUp, Ready);
+    second.in_state(Ready).await;
+
     // A log that is lost, and then ends.
     log.recreate();
     second.show("losses_total", 1.0).await;
@@ -190,11 +220,15 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
         second.show_with("state", ("state", state.as_str()), 0.0).await;
     }
 
-    alone(&simple, &lonely).await;
+    alone(&simple, &lonely, &hold).await;
 
     let documented: BTreeMap<_, _> = rows()
         .into_iter()
-        .flat_map(|row| row.series("shop").into_iter().map(move |series| (series, row.kind.clone())))
+        .flat_map(|row| {
+            row.series("shop", type_name::<Fragile>())
+                .into_iter()
+                .map(move |series| (series, row.kind.clone()))
+        })
         .collect();
     let registered: BTreeMap<_, _> =
         emitted.series().into_iter().map(|(series, kind)| (series, kind.to_owned())).collect();
@@ -220,7 +254,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
 }
 
 /// A tracker that tells nobody.
-async fn alone(simple: &SimpleBackupTracker, metrics: &Metrics<'_>) {
+async fn alone(simple: &SimpleBackupTracker, metrics: &Metrics<'_>, hold: &watch::Sender<bool>) {
     simple.startup_complete().await.unwrap();
     metrics.in_state(Ready).await;
     let begun = simple.start_backup().await.unwrap();
@@ -239,4 +273,10 @@ async fn alone(simple: &SimpleBackupTracker, metrics: &Metrics<'_>) {
     metrics.in_state(Ready).await;
     metrics.runs_since("restore", None).await;
     metrics.durations("restore", &[took(&begun, &ended)]).await;
+    hold.send_replace(true);
+    let starter = simple.clone();
+    let starting = tokio::spawn(async move { starter.start_restore().await });
+    metrics.show_slow_listener().await;
+    hold.send_replace(false);
+    within(starting).await.unwrap().unwrap();
 }

@@ -33,11 +33,11 @@ impl Row {
     }
 
     /// One for each combination of the documented values.
-    pub(crate) fn series(&self, application: &str) -> Vec<String> {
+    pub(crate) fn series(&self, application: &str, listener: &str) -> Vec<String> {
         let mut combinations = vec![Vec::new()];
         for (label, values) in &self.labels {
-            let any = [application.to_owned()];
-            let values = if label == "application" { &any[..] } else { values };
+            let any = [if label == "application" { application } else { listener }.to_owned()];
+            let values = if values.is_empty() { &any[..] } else { values };
             combinations = combinations
                 .iter()
                 .flat_map(|labels: &Vec<(&str, String)>| {

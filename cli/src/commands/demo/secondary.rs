@@ -166,8 +166,8 @@ async fn show_states(
 
 /// What the service is there for, as far as this demo is concerned.
 async fn work(who: Who, gate: WorkGate, done: watch::Sender<u64>, recorder: Recorder) {
-    loop {
-        let permit = gate.enter().await;
+    // An error means that the secondary has ended, and the work with it.
+    while let Ok(permit) = gate.enter().await {
         recorder.add(who, What::WorkBegan);
         sleep(who.work_time()).await;
         recorder.add(who, What::WorkEnded);

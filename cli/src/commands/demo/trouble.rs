@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use backup_tracker::{Error, WorkError};
+use backup_tracker::{BoxError, Error, WorkError};
 use backup_tracker_kafka::rdkafka::error::KafkaError;
 use tokio::task::JoinError;
 use tokio::time::timeout;
@@ -34,13 +34,17 @@ pub(super) enum Trouble {
     Task(#[from] JoinError),
     #[error("waited {limit:?} in vain for {what}")]
     Late { what: String, limit: Duration },
+    #[error(transparent)]
+    Work(BoxError),
 }
 
-impl<T> From<WorkError<T, Self>> for Trouble {
-    fn from(error: WorkError<T, Self>) -> Self {
+impl<T> From<WorkError<T>> for Trouble {
+    fn from(error: WorkError<T>) -> Self {
         match error {
             // The work's own trouble came first.
-            WorkError::Work(trouble) | WorkError::EndNotAnnounced { outcome: Err(trouble), .. } => trouble,
+            WorkError::Work(error) | WorkError::EndNotAnnounced { outcome: Err(error), .. } => {
+                error.downcast().map_or_else(Self::Work, |trouble| *trouble)
+            }
             WorkError::NotBegun(error) | WorkError::EndNotAnnounced { error, .. } => Self::Tracker(error),
         }
     }

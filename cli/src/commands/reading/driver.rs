@@ -92,14 +92,6 @@ impl Reading {
                     Ok(Progress::Record)
                 }
                 Ok(None) => Err(Error::new(ErrorKind::Lost, "read the log", "it has ended for good")),
-                // Said once; a source that goes on saying it is in trouble.
-                Err(error) if error.kind() == ErrorKind::Lost && !self.lost_before => {
-                    self.lost_before = true;
-                    self.ledger.lose();
-                    self.backlog.lose();
-                    self.to_count = true;
-                    Ok(Progress::Lost(error))
-                }
                 Err(error) => self.troubled(error),
             };
         }
@@ -117,13 +109,27 @@ impl Reading {
     }
 
     fn troubled(&mut self, error: Error) -> Result<Progress> {
-        if !error.is_transient() && error.kind() != ErrorKind::Lost {
+        if error.kind() == ErrorKind::Lost {
+            // A source that says nothing else is not asked in a hot loop.
+            if std::mem::replace(&mut self.lost_before, true) {
+                self.back_off();
+            }
+            self.ledger.lose();
+            self.backlog.lose();
+            self.to_count = true;
+            return Ok(Progress::Lost(error));
+        }
+        if !error.is_transient() {
             return Err(error);
         }
-        let wait = self.waits.next().unwrap_or(RetryPolicy::DEFAULT_LONGEST);
-        self.resume_at = Some(Instant::now() + wait);
+        self.back_off();
         self.to_count = true;
         Ok(Progress::Trouble(error))
+    }
+
+    fn back_off(&mut self) {
+        let wait = self.waits.next().unwrap_or(RetryPolicy::DEFAULT_LONGEST);
+        self.resume_at = Some(Instant::now() + wait);
     }
 
     /// Ends the reading; the ledger remains.

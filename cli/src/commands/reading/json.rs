@@ -77,12 +77,13 @@ pub(in crate::commands) struct CountsJson {
     gaps: u64,
     forbidden: u64,
     duplicate: u64,
+    other_operation: u64,
     other_action: u64,
 }
 
 impl From<Counts> for CountsJson {
-    fn from(Counts { applied, gaps, forbidden, duplicate, other_action }: Counts) -> Self {
-        Self { applied, gaps, forbidden, duplicate, other_action }
+    fn from(Counts { applied, gaps, forbidden, duplicate, other_operation, other_action }: Counts) -> Self {
+        Self { applied, gaps, forbidden, duplicate, other_operation, other_action }
     }
 }
 

@@ -17,10 +17,11 @@ pub(in crate::commands) fn of<'a>(
     }
     for account in accounts {
         let name = plain(account.application());
-        let Counts { gaps, forbidden, duplicate, other_action, .. } = account.counts();
+        let Counts { gaps, forbidden, duplicate, other_operation, other_action, .. } = account.counts();
         for (count, what) in [
             (forbidden, "the state table forbids the step"),
             (duplicate, "the event stands in the log more than once"),
+            (other_operation, "the end of another operation than the one that ran; two primaries announce"),
             (other_action, "about neither a backup nor a restore"),
         ] {
             if count > 0 {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use backup_tracker::{BackupState, BoxError, Change, Listener, SecondaryBackupTracker};
+use backup_tracker::{BackupState, BoxError, Change, Listener, Notice, SecondaryBackupTracker};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -144,6 +144,15 @@ impl Listener<SecondaryBackupTracker> for Delivery {
             && change.transition.to == BackupState::Ready
         {
             due.ended().await;
+        }
+        Ok(())
+    }
+
+    async fn on_notice(&self, notice: &Notice, _: &SecondaryBackupTracker) -> Result<(), BoxError> {
+        if let Notice::Lost { error } = notice {
+            let (application, error) = (self.0.application.clone(), error.to_string());
+            // An error means that the program is past printing.
+            let _nobody_prints = self.0.reports.send(Report::Lost { application, error });
         }
         Ok(())
     }

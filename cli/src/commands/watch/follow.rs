@@ -47,8 +47,11 @@ pub(super) async fn follow(
         ((), ()) = telling => tracker.closed().await,
     };
     if let Err(error) = &ended {
-        let _nobody_prints =
-            reports.send(Report::Health { status: HealthStatus::Failed, error: Some(error.to_string()) });
+        let _nobody_prints = reports.send(Report::Health {
+            status: HealthStatus::Failed,
+            error: Some(error.to_string()),
+            before: HealthStatus::Connecting,
+        });
     }
     ended.map_err(OpenError::from)
 }
@@ -109,12 +112,12 @@ async fn tell_health(tracker: &SecondaryBackupTracker, reports: &mpsc::Unbounded
     let mut told = HealthStatus::Healthy;
     loop {
         let health: Health = tracker.health_is(|health| status_of(health) != told).await;
-        told = status_of(&health);
+        let before = std::mem::replace(&mut told, status_of(&health));
         if matches!(told, HealthStatus::Failed | HealthStatus::Closed) {
             return;
         }
         let error = health.error().map(ToString::to_string);
-        let _nobody_prints = reports.send(Report::Health { status: told, error });
+        let _nobody_prints = reports.send(Report::Health { status: told, error, before });
     }
 }
 

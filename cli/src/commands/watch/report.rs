@@ -28,8 +28,15 @@ pub(super) enum Report {
     Synced { application: Arc<str>, state: BackupState },
     /// The application changed its state.
     Transition(Arc<Step>),
-    /// How the following fares now.
-    Health { status: HealthStatus, error: Option<String> },
+    /// Records were lost, and reading begins again at the earliest that there is. The gate is shut until the primary speaks.
+    Lost { application: Arc<str>, error: String },
+    /// The health of the following.
+    Health {
+        status: HealthStatus,
+        error: Option<String>,
+        #[serde(skip)]
+        before: HealthStatus,
+    },
     /// What became of a hook.
     Hook(HookReport),
 }
@@ -59,7 +66,7 @@ impl From<&Change> for Step {
             timestamp: rfc3339(*timestamp_millis),
             timestamp_millis: *timestamp_millis,
             replay: change.replay,
-            missed: change.missed,
+            missed: change.missed || change.passed_over > 0,
         }
     }
 }
@@ -70,8 +77,10 @@ pub(super) enum HealthStatus {
     /// The broker has not been reached yet.
     Connecting,
     Healthy,
-    /// It tries again, for ever.
+    /// It retries, forever.
     Troubled,
+    /// Whoever is told of the steps has not returned for long: a hook, or the reader of the output.
+    ListenerSlow,
     /// It has given up.
     Failed,
     Closed,

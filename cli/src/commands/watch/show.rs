@@ -32,12 +32,23 @@ impl Show {
     /// Trouble is said in both forms: logs are read there.
     fn on_stderr(self, report: &Report) {
         match report {
-            Report::Health { status: HealthStatus::Troubled, error: Some(error) } => {
+            Report::Health { status: HealthStatus::Troubled, error: Some(error), .. } => {
                 say::warning(format_args!("{error}; trying again"));
+            }
+            Report::Health { status: HealthStatus::ListenerSlow, .. } => {
+                say::warning(format_args!(
+                    "a hook, or the reader of the output, takes long; later steps wait for it"
+                ));
+            }
+            Report::Health { status: HealthStatus::Healthy, before: HealthStatus::ListenerSlow, .. } => {
+                say::note(format_args!("later steps are told again"));
             }
             Report::Health { status: HealthStatus::Healthy, .. } => {
                 say::note(format_args!("the broker answers again"));
             }
+            Report::Lost { application, error } => say::warning(format_args!(
+                "{error}; what {application} was doing is unknown until its primary speaks"
+            )),
             Report::Hook(hook) if hook.outcome != HookOutcome::Succeeded => {
                 say::warning(format_args!("{}", Failed(hook)));
             }

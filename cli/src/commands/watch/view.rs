@@ -97,6 +97,12 @@ impl View {
             _ if !tracker.is_synced() => {
                 ("not_synced", "the log has not been read to its end yet".to_owned())
             }
+            BackupState::Starting if tracker.is_lost() => (
+                "lost",
+                "records of the log were lost, and the primary has not spoken since; \
+                 `backup-tracker announce ready` makes it known that nothing runs"
+                    .to_owned(),
+            ),
             BackupState::BackingUp => ("backing_up", "a backup is running".to_owned()),
             BackupState::Restoring => ("restoring", "a restore is running".to_owned()),
             BackupState::Starting => ("starting", "the primary has not spoken yet".to_owned()),
@@ -153,6 +159,7 @@ pub(super) fn status_of(health: &Health) -> HealthStatus {
     match health {
         Health::Healthy => HealthStatus::Healthy,
         Health::Troubled { .. } => HealthStatus::Troubled,
+        Health::ListenerSlow { .. } => HealthStatus::ListenerSlow,
         Health::Failed { .. } => HealthStatus::Failed,
         _ => HealthStatus::Closed,
     }
@@ -180,6 +187,7 @@ fn stats(tracker: &SecondaryBackupTracker) -> Value {
         "undecodable": stats.undecodable,
         "forbidden": stats.forbidden,
         "duplicate": stats.duplicate,
+        "other_operation": stats.other_operation,
         "gaps": stats.gaps,
         "losses": stats.losses,
         "commits": stats.commits,

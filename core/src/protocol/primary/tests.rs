@@ -3,7 +3,7 @@ use crate::error::ErrorKind;
 use BackupState::{BackingUp, Ready, Restoring, Starting};
 
 fn command(action: Action, id: u128) -> Command {
-    Command { action, id: Uuid::from_u128(id), now_millis: 7, only_if_running: None, insist: false }
+    Command { action, id: Uuid::from_u128(id), now_millis: 7, only_if_running: None }
 }
 
 fn failed(delivery: Delivery) -> Input {
@@ -66,7 +66,7 @@ fn t11_a_retry_keeps_the_id() {
 }
 
 #[test]
-fn t7_a_start_that_was_given_up_with_unknown_outcome_owes_the_way_back() {
+fn t7_after_a_start_that_was_given_up_with_unknown_outcome_its_end_is_pending() {
     let mut primary = primary_in(Ready);
     primary.handle(Input::Command(command(Action::StartBackup, 5)));
     primary.handle(failed(Delivery::Unknown));
@@ -74,25 +74,28 @@ fn t7_a_start_that_was_given_up_with_unknown_outcome_owes_the_way_back() {
     // One unknown attempt makes the whole unknown.
     primary.handle(failed(Delivery::NotSent));
     let effects = primary.handle(Input::GiveUp);
-    let [Effect::Owe(owed, _), Effect::Answer(Err(error))] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!((owed.from, owed.to), (BackingUp, Ready));
-    assert_ne!(owed.id, Uuid::from_u128(5));
+    let [Effect::Postpone(pending, _), Effect::Answer(Err(error))] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((pending.from, pending.to), (BackingUp, Ready));
+    assert_ne!(pending.id, Uuid::from_u128(5));
+    assert_eq!(pending.operation, Some(Uuid::from_u128(5)));
     assert_eq!(error.delivery(), Delivery::Unknown);
     assert_eq!(primary.state(), Ready);
 
     // Before anything else.
     let effects = primary.handle(Input::Command(command(Action::StartRestore, 6)));
-    assert!(matches!(&effects[..], [Effect::Send(t)] if t == owed), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Send(t)] if t == pending), "{effects:?}");
     let effects = primary.handle(Input::Accepted);
     assert!(
-        matches!(&effects[..], [Effect::Apply(a), Effect::Send(b)] if a == owed && b.to == Restoring),
+        matches!(&effects[..], [Effect::Apply(a), Effect::Send(b)] if a == pending && b.to == Restoring),
         "{effects:?}"
     );
-    assert!(primary.owes().is_none());
+    assert!(primary.pending().is_none());
 }
 
 #[test]
-fn t7_what_is_certainly_not_sent_owes_nothing() {
+fn t7_behind_a_start_that_was_certainly_not_sent_nothing_is_pending() {
     let mut primary = primary_in(Ready);
     primary.handle(Input::Command(command(Action::StartBackup, 5)));
     primary.handle(failed(Delivery::NotSent));
@@ -101,7 +104,7 @@ fn t7_what_is_certainly_not_sent_owes_nothing() {
         matches!(&effects[..], [Effect::Answer(Err(error))] if error.delivery() == Delivery::NotSent),
         "{effects:?}"
     );
-    assert!(primary.owes().is_none());
+    assert!(primary.pending().is_none());
     assert!(primary.handle(Input::Idle).is_empty());
 }
 
@@ -114,31 +117,117 @@ fn t7_a_permanent_error_is_not_retried() {
     assert!(matches!(&effects[..], [Effect::Answer(Err(_))]), "{effects:?}");
 }
 
-#[test]
-fn t7_a_finish_that_was_given_up_is_finished_by_asking_again() {
+/// A primary whose finish, event 5, was given up.
+fn with_pending_end(delivery: Delivery) -> Primary {
     let mut primary = primary_in(BackingUp);
     primary.handle(Input::Command(command(Action::FinishBackup, 5)));
-    primary.handle(failed(Delivery::Unknown));
-    primary.handle(Input::GiveUp);
+    primary.handle(failed(delivery));
+    let effects = primary.handle(Input::GiveUp);
+    let [Effect::Postpone(pending, _), Effect::Answer(Err(error))] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(error.delivery(), delivery);
+    assert_eq!((pending.id, pending.operation), (Uuid::from_u128(5), Some(Uuid::from_u128(1))));
     assert_eq!(primary.state(), BackingUp);
-    primary.handle(Input::Command(command(Action::FinishBackup, 6)));
-    let effects = primary.handle(Input::Accepted);
-    let [Effect::Apply(applied), Effect::Answer(Ok(answer))] = &effects[..] else { panic!("{effects:?}") };
-    assert_eq!(applied, answer);
-    assert_eq!(applied.id, Uuid::from_u128(5), "the very announcement that was given up (T11)");
-    assert_eq!(primary.state(), Ready);
+    primary
 }
 
 #[test]
-fn what_is_insisted_on_is_owed_even_when_it_was_certainly_not_sent() {
-    let mut primary = primary_in(BackingUp);
-    let end = Command { insist: true, ..command(Action::FinishBackup, 5) };
-    primary.handle(Input::Command(end));
-    primary.handle(failed(Delivery::NotSent));
-    primary.handle(Input::GiveUp);
-    assert!(primary.owes().is_some_and(|owed| owed.id == Uuid::from_u128(5)));
+fn t7_a_finish_that_was_given_up_is_pending_and_asking_again_announces_it() {
+    for delivery in [Delivery::NotSent, Delivery::Unknown] {
+        let mut primary = with_pending_end(delivery);
+        let effects = primary.handle(Input::Command(command(Action::FinishBackup, 6)));
+        assert!(matches!(&effects[..], [Effect::Send(t)] if t.id == Uuid::from_u128(5)), "{effects:?}");
+        let effects = primary.handle(Input::Accepted);
+        let [Effect::Apply(applied), Effect::Answer(Ok(answer))] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(applied, answer);
+        assert_eq!(applied.id, Uuid::from_u128(5), "the very announcement that was given up (T11)");
+        assert_eq!(primary.state(), Ready);
+    }
+}
+
+#[test]
+fn t7_asking_again_after_the_background_has_announced_a_finish_has_the_same_answer() {
+    let mut primary = with_pending_end(Delivery::NotSent);
     let effects = primary.handle(Input::Idle);
     assert!(matches!(&effects[..], [Effect::Send(t)] if t.to == Ready), "{effects:?}");
+    let effects = primary.handle(Input::Accepted);
+    let [Effect::Apply(announced)] = &effects[..] else { panic!("{effects:?}") };
+    for id in [6, 7] {
+        let effects = primary.handle(Input::Command(command(Action::FinishBackup, id)));
+        assert!(matches!(&effects[..], [Effect::Answer(Ok(step))] if step == announced), "{effects:?}");
+    }
+}
+
+#[test]
+fn t7_a_finish_that_was_announced_late_is_forgotten_when_something_else_is_asked_for() {
+    for before in [true, false] {
+        for other in [Action::StartRestore, Action::FinishRestore, Action::StartupComplete] {
+            let mut primary = with_pending_end(Delivery::NotSent);
+            if !before {
+                primary.handle(Input::Idle);
+                primary.handle(Input::Accepted);
+            }
+            primary.handle(Input::Command(command(other, 6)));
+            if before {
+                primary.handle(Input::Accepted);
+            }
+            if other != Action::FinishRestore {
+                primary.handle(Input::Accepted);
+            }
+            let effects = primary.handle(Input::Command(command(Action::FinishBackup, 7)));
+            assert!(matches!(&effects[..], [Effect::Answer(Err(_))]), "{before}, {other:?}: {effects:?}");
+        }
+    }
+}
+
+#[test]
+fn f1_ends_name_the_operation_of_this_primary_and_startup_complete_names_none() {
+    for (state, action, named) in [
+        (BackingUp, Action::FinishBackup, Some(Uuid::from_u128(1))),
+        (Restoring, Action::FinishRestore, Some(Uuid::from_u128(1))),
+        (BackingUp, Action::StartupComplete, None),
+        (Ready, Action::StartBackup, None),
+    ] {
+        let effects = primary_in(state).handle(Input::Command(command(action, 5)));
+        assert!(matches!(&effects[..], [Effect::Send(t)] if t.operation == named), "{effects:?}");
+    }
+}
+
+#[test]
+fn f1_what_could_end_an_operation_of_somebody_else_is_never_pending() {
+    // Begun by another primary, and the id is not known.
+    let taken_over = || Primary::new("app".into(), BackingUp);
+    for delivery in [Delivery::NotSent, Delivery::Unknown] {
+        for (mut primary, action) in [
+            (primary_in(Starting), Action::StartupComplete),
+            (primary_in(Ready), Action::StartupComplete),
+            (taken_over(), Action::StartupComplete),
+            (taken_over(), Action::FinishBackup),
+        ] {
+            primary.handle(Input::Command(command(action, 5)));
+            primary.handle(failed(delivery));
+            let effects = primary.handle(Input::GiveUp);
+            assert!(matches!(&effects[..], [Effect::Answer(Err(_))]), "{action:?}: {effects:?}");
+            assert!(primary.handle(Input::Idle).is_empty());
+        }
+    }
+}
+
+#[test]
+fn f1_a_startup_complete_that_was_given_up_while_an_own_operation_runs_ends_only_that() {
+    let mut primary = primary_in(BackingUp);
+    primary.handle(Input::Command(command(Action::StartupComplete, 5)));
+    primary.handle(failed(Delivery::Unknown));
+    primary.handle(Input::GiveUp);
+    let pending = primary.pending().unwrap();
+    assert_eq!((pending.id, pending.operation), (Uuid::from_u128(5), Some(Uuid::from_u128(1))));
+    primary.handle(Input::Command(command(Action::StartupComplete, 6)));
+    let effects = primary.handle(Input::Accepted);
+    let [Effect::Apply(ended), Effect::Send(everything)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((ended.operation, everything.operation), (Some(Uuid::from_u128(1)), None));
 }
 
 #[test]
@@ -153,7 +242,7 @@ fn nobody_ends_an_operation_that_is_not_theirs() {
 }
 
 #[test]
-fn a_command_behind_an_unpaid_debt_fails_and_was_never_sent() {
+fn a_command_behind_a_pending_announcement_that_fails_was_never_sent() {
     let mut primary = primary_in(Ready);
     primary.handle(Input::Command(command(Action::StartBackup, 5)));
     primary.handle(failed(Delivery::Unknown));
@@ -165,5 +254,5 @@ fn a_command_behind_an_unpaid_debt_fails_and_was_never_sent() {
         matches!(&effects[..], [Effect::Answer(Err(error))] if error.delivery() == Delivery::NotSent),
         "{effects:?}"
     );
-    assert!(primary.owes().is_some());
+    assert!(primary.pending().is_some());
 }

@@ -8,16 +8,16 @@
 //! curl http://127.0.0.1:8001/state                   what the application does
 //! ```
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::{fmt, io};
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use backup_tracker::{BackupTracker, ErrorKind, PrimaryBackupTracker, WorkError};
+use backup_tracker::{BackupTracker, Error, ErrorKind, PrimaryBackupTracker, WorkError};
 use backup_tracker_cli::options::{BackupTrackerOptions, KafkaOptions};
 use clap::Parser;
 use services_example::{serve, start_logging};
@@ -67,11 +67,12 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn take(State(orders): State<Arc<Orders>>, order: String) -> StatusCode {
+async fn take(State(orders): State<Arc<Orders>>, order: String) -> Result<StatusCode, (StatusCode, String)> {
     // The primary has a gate of its own: no order comes in between the lines of a backup.
-    let _permit = orders.primary.gate().enter_owned().await;
+    let unavailable = |error: Error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"));
+    let _permit = orders.primary.gate().enter_owned().await.map_err(unavailable)?;
     orders.taken.lock().await.push(order);
-    StatusCode::CREATED
+    Ok(StatusCode::CREATED)
 }
 
 async fn all(State(orders): State<Arc<Orders>>) -> Json<Vec<String>> {
@@ -100,7 +101,7 @@ async fn restore(State(orders): State<Arc<Orders>>) -> Result<String, (StatusCod
     Ok(format!("restored from {}\n", orders.file.display()))
 }
 
-fn answer<T: fmt::Debug>(error: WorkError<T, io::Error>) -> (StatusCode, String) {
+fn answer<T>(error: WorkError<T>) -> (StatusCode, String) {
     let code = match error.announcement() {
         Some(error) if error.kind() == ErrorKind::IllegalTransition => StatusCode::CONFLICT,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use backup_tracker::{SecondaryBackupTracker, WorkGate};
+use backup_tracker::{Error, SecondaryBackupTracker, WorkGate};
 use backup_tracker_cli::options::{BackupTrackerOptions, KafkaOptions};
 use clap::Parser;
 use services_example::{serve, start_logging};
@@ -65,10 +65,12 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn index(State(search): State<Arc<Search>>, text: String) -> StatusCode {
-    let _permit = search.gate.enter().await;
+async fn index(State(search): State<Arc<Search>>, text: String) -> Result<StatusCode, (StatusCode, String)> {
+    // An error means that the secondary has ended, so that the gate will never open.
+    let unavailable = |error: Error| (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"));
+    let _permit = search.gate.enter().await.map_err(unavailable)?;
     search.words.fetch_add(text.split_whitespace().count(), Ordering::Relaxed);
-    StatusCode::CREATED
+    Ok(StatusCode::CREATED)
 }
 
 async fn count(State(search): State<Arc<Search>>) -> String {

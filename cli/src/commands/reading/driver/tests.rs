@@ -135,7 +135,7 @@ async fn trouble_is_told_and_waited_out_and_then_it_counts_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_before_records_were_lost_is_not_believed_and_losing_goes_on_only_as_trouble() {
+async fn what_was_read_before_records_were_lost_is_not_believed_and_each_loss_counts() {
     let source = Scripted::default()
         .remaining(Ok(1))
         .step(1, Starting, Ready)
@@ -154,13 +154,13 @@ async fn what_was_read_before_records_were_lost_is_not_believed_and_losing_goes_
     assert!(!reading.is_caught_up());
     assert_eq!(state(&reading), Starting);
     assert!(matches!(reading.advance().await, Ok(Progress::Counted)));
-    assert!(matches!(reading.advance().await, Ok(Progress::Trouble(_))));
+    assert!(matches!(reading.advance().await, Ok(Progress::Lost(_))));
     let mut steps = 0;
     while !reading.is_caught_up() {
         reading.advance().await.unwrap();
         steps += 1;
     }
-    assert_eq!((steps, state(&reading), reading.ledger().losses()), (3, Ready, 1));
+    assert_eq!((steps, state(&reading), reading.ledger().losses()), (3, Ready, 2));
 }
 
 #[tokio::test(start_paused = true)]
