@@ -118,12 +118,7 @@ async fn a_listener_that_hangs_holds_up_neither_state_nor_gate<L: Lane>(bench: B
     const OPERATIONS: usize = 60;
     let begun = Arc::new(Notify::new());
     let hung = Arc::clone(&begun);
-    let with = move |builder: SecondaryBuilder<L::Source>| {
-        builder.on_change_async(move |_, _| {
-            let hanging = hang(&hung);
-            async move { hanging.await }
-        })
-    };
+    let with = move |builder: SecondaryBuilder<L::Source>| builder.on_change_async(move |_, _| hang(&hung));
     let secondary = bench.secondary_with("g", with).await?;
     secondary.synced().await?;
     let ready = step(OWN, Starting, Ready);
