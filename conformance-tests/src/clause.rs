@@ -69,6 +69,7 @@ clauses! {
     T12 "state and gate wait for nothing but the log",
     T13 "a service can choose to be shut in silence",
     T14 "after a loss the gate is shut until a step says where the application is",
+    F1 "an end names its operation, and ends no other",
 }
 
 impl fmt::Display for Clause {

@@ -5,6 +5,7 @@ mod claim;
 mod commit_order;
 mod count;
 mod crash;
+mod fencing;
 mod group;
 mod late;
 mod load;
@@ -81,6 +82,7 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
         load::list(),
         primary::list(),
         tracker::list(),
+        fencing::list(),
         unreachable::list(),
         after_loss::list(),
         ready_commit::list(),
