@@ -29,7 +29,7 @@ fn opening(log: &MemoryLog, kind: Option<ErrorKind>) -> (PrimaryBackupTracker, A
     (PrimaryBackupTracker::builder_with("app", open).retry(retry).build().unwrap(), attempts)
 }
 
-async fn until(condition: impl Fn() -> bool) {
+async fn until(condition: impl Fn() -> bool + Send + Sync) {
     let wait = async {
         while !condition() {
             tokio::task::yield_now().await;

@@ -160,6 +160,10 @@ pub(crate) fn append(
     to: BackupState,
 ) {
     let transition = BackupTransition::new(Uuid::from_u128(id), application, seconds * 1000, from, to);
-    let event = encode(&transition, WireFormat::Cbor);
+    append_step(log, &transition);
+}
+
+pub(crate) fn append_step(log: &MemoryLog, transition: &BackupTransition) {
+    let event = encode(transition, WireFormat::Cbor);
     log.append_raw(Some(event.key), event.headers, Some(event.payload));
 }

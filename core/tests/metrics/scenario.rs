@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backup_tracker::{
-    BackupState, BackupTracker, Delivery, GateKeeper, Health, PrimaryBackupTracker, RetryPolicy,
-    SecondaryBackupTracker, SimpleBackupTracker,
+    BackupState, BackupTracker, BackupTransition, Delivery, GateKeeper, Health, PrimaryBackupTracker,
+    RetryPolicy, SecondaryBackupTracker, SimpleBackupTracker,
 };
 use backup_tracker_memory::MemoryLog;
+use uuid::Uuid;
 
 use BackupState::{BackingUp, Ready, Restoring, Starting};
 
 use tokio::sync::watch;
 
-use crate::parts::{Fragile, Held, Metrics, append, took};
+use crate::parts::{Fragile, Held, Metrics, append, append_step, took};
 use crate::recorder::Emitted;
 use crate::support::{reaches, within};
 use crate::table::rows;
@@ -137,6 +138,12 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     second.durations("restore", &[took(&begun, &ended), 90.0]).await;
     second.show_with("records_skipped_total", ("reason", "duplicate"), 1.0).await;
     second.show_with("operation_start_timestamp_seconds", ("operation", "backup"), 200.0).await;
+    // The end of an operation of another primary.
+    append_step(
+        &log,
+        &BackupTransition::new(Uuid::from_u128(20), "shop", 1, Restoring, Ready).ending(begun.id),
+    );
+    second.show_with("records_skipped_total", ("reason", "other_operation"), 1.0).await;
     append(&log, "shop", 13, 300, Ready, Restoring);
     second.in_state(Restoring).await;
     second.runs_since("backup", None).await;
