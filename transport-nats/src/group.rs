@@ -93,7 +93,7 @@ impl Group {
                         self.stored = Some((held, revision));
                         return Ok(());
                     }
-                    // Who wrote it knows nothing of applications.
+                    // An earlier version wrote it, which dropped the application.
                     Stored { application, ..held }
                 }
                 _ => Stored { application, ..target.clone() },

@@ -155,6 +155,11 @@ impl NatsSource {
         (self.reader, self.held) = (None, None);
     }
 
+    /// Whether `Lost` was said, and the session has not begun again since.
+    const fn said_lost(&self) -> bool {
+        self.created.is_none() && self.lost.is_none()
+    }
+
     /// Waits until the next record is held. Cancel safe: everything that was received stays in the source.
     async fn fill(&mut self) -> Result<()> {
         loop {
@@ -293,8 +298,12 @@ impl EventSource for NatsSource {
     }
 
     async fn remaining(&mut self) -> Result<Remaining> {
-        let count = self.count(self.deadline()).await;
-        count.map(Remaining::from).map_err(|failure| self.place.failure(REMAINING, failure))
+        match self.count(self.deadline()).await {
+            Ok(count) => Ok(count.into()),
+            // The next read says that the stream is gone, and this does not (S12).
+            Err(failure) if !self.said_lost() && failure.is(ErrorCode::STREAM_NOT_FOUND) => Ok(0.into()),
+            Err(failure) => Err(self.place.failure(REMAINING, failure)),
+        }
     }
 
     async fn close(mut self) -> Result<()> {

@@ -323,8 +323,10 @@ async fn a_commit_for_a_stream_that_was_deleted_moves_nothing_and_succeeds() {
         next(session).await;
     }
     native(&server.url()).await.delete_stream("backups").await.unwrap();
-    all.commit().await.unwrap();
-    only.commit().await.unwrap();
+    for session in [&mut all, &mut only] {
+        session.commit().await.unwrap();
+        assert_eq!(session.remaining().await.unwrap().total(), 0);
+    }
     // Where the position was found to be of another stream, too.
     let bucket = bucket(&server).await;
     let foreign = r#"{"stream_created":"2026-01-02T03:04:05Z","sequence":7,"committed":true}"#;

@@ -276,6 +276,9 @@ async fn a_commit_into_a_stream_that_was_recreated_moves_nothing_and_succeeds() 
         let mut old = claimed(&bench, "shop").await;
         let sent = send(&bench, 3).await;
         expect(&mut old, &sent).await;
+        // Beyond everything that the next stream will hold.
+        let _: String = bench.ask(&["XADD", TOPIC, "99999999999999-0", "payload", "x"]).await;
+        answer(&mut old).await.unwrap();
         let _: u64 = bench.ask(&["DEL", TOPIC]).await;
         // There is no stream, and then there is another one.
         old.commit().await.unwrap();

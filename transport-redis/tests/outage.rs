@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use backup_tracker::{Delivery, Error, ErrorKind, EventSource, Sink};
 use backup_tracker_conformance::Proxy;
-use backup_tracker_redis::Redis;
+use backup_tracker_redis::{Redis, redis};
 use backup_tracker_test_servers::Redis as Server;
 use support::holding::Holding;
 use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, tests};
@@ -160,9 +160,13 @@ async fn a_source_that_nobody_answers_is_dropped_at_once() {
 async fn replica_of(bench: &Bench) -> Bench {
     let port = bench.server.port().to_string();
     let replica = Bench::start_with(&[("replicaof", &format!("127.0.0.1 {port}"))]).await;
+    // One connection for all of the questions: one for each would be more than the server takes.
+    let mut connection =
+        redis::Client::open(bench.server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let online = async {
         loop {
-            let info: String = bench.ask(&["INFO", "replication"]).await;
+            let info: String =
+                redis::cmd("INFO").arg("replication").query_async(&mut connection).await.unwrap();
             if info.contains("state=online") {
                 break;
             }
