@@ -13,6 +13,9 @@ use crate::wire::{DecodeError, Decoded};
 /// attempt closely, and this is months of backups.
 pub(crate) const REMEMBERED_IDS: usize = 4096;
 
+/// How many operations that were begun on top of each other are told apart.
+const MOST_RUNNING: usize = 64;
+
 /// Decides, record by record, which steps of one application are applied, and what its state is after them: the rules of
 /// every secondary (T1, T5, T6, T11, F1), without a position, listeners or a gate. For programs that only look at a log.
 ///
@@ -40,8 +43,9 @@ pub struct Applier {
     /// Whether the state rests on an event or a commit, so that a step from elsewhere means that something was missed.
     known: bool,
     lost: bool,
-    /// The id of the event that began the operation that runs, where the log told.
-    running: Option<Uuid>,
+    /// The ids of the events that began what runs and whose ends have not come, where the log told: several where primaries
+    /// began on top of each other.
+    running: Vec<Uuid>,
     remembered: Remembered,
 }
 
@@ -101,7 +105,7 @@ impl Applier {
             state: BackupState::Starting,
             known: false,
             lost: false,
-            running: None,
+            running: Vec::new(),
             remembered: Remembered::default(),
         }
     }
@@ -125,16 +129,29 @@ impl Applier {
     ///
     /// # Errors
     ///
-    /// Why it has no effect. Nothing has changed then.
+    /// Why it has no effect. The state has not changed then.
     pub fn apply(&mut self, decoded: Result<Decoded, DecodeError>) -> Result<Applied, Skip> {
         let transition = self.understand(decoded)?;
         let missed = self.lost || (self.known && transition.from != self.state);
         let gap = missed.then_some(self.state);
+        self.begin_or_end(&transition);
         self.state = transition.to;
-        self.running = transition.to.is_operation().then_some(transition.id);
         self.known = true;
         self.lost = false;
         Ok(Applied { transition, gap })
+    }
+
+    /// A primary that has just started begins anew, whatever ran before it. Any other beginning joins those whose ends have not
+    /// come: what was begun at the same time is over when all of it is.
+    fn begin_or_end(&mut self, BackupTransition { id, from, to, .. }: &BackupTransition) {
+        let joins = to.is_operation() && self.state.is_operation() && *from != BackupState::Starting;
+        if !joins {
+            self.running.clear();
+        }
+        if to.is_operation() {
+            self.running.truncate(MOST_RUNNING - 1);
+            self.running.push(*id);
+        }
     }
 
     fn understand(&mut self, decoded: Result<Decoded, DecodeError>) -> Result<BackupTransition, Skip> {
@@ -159,7 +176,9 @@ impl Applier {
         if let Some(named) = named {
             // Its beginning may still come, if nobody knows what became of that.
             self.remembered.insert(named);
-            if let Some(running) = self.running.filter(|running| *running != named) {
+            let known = !self.running.is_empty();
+            self.running.retain(|running| *running != named);
+            if let Some(&running) = self.running.first().filter(|_| known) {
                 return Err(Skip::OtherOperation { named, running });
             }
         }
@@ -175,14 +194,14 @@ impl Applier {
             self.state = BackupState::Starting;
         }
         self.lost = true;
-        self.running = None;
+        self.running.clear();
         // What is read again is to be applied again.
         self.remembered = Remembered::default();
     }
 
     #[cfg(test)]
-    pub(crate) const fn running(&self) -> Option<Uuid> {
-        self.running
+    pub(crate) fn running(&self) -> &[Uuid] {
+        &self.running
     }
 
     #[cfg(test)]
