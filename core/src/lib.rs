@@ -86,7 +86,8 @@
 //!   [`open_gate_after_loss`](SecondaryBuilder::open_gate_after_loss) says otherwise. An operation that was running counts as
 //!   running until then.
 //! - **F1** An end names the operation that it ends ([`BackupTransition::operation`]). A secondary in whose log another operation
-//!   runs skips it, counts it and logs it. An end that names none ends whatever runs.
+//!   runs skips it, counts it and logs it. What was begun on top of each other is over when all of it is; a beginning from
+//!   Starting, of a primary that begins anew, and an end that names none are the authority on whatever ran.
 //!
 //! # When things fail
 //!

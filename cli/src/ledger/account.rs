@@ -116,19 +116,15 @@ impl Account {
         &self.operations
     }
 
-    /// The step that began the operation that runs. Where several primaries began one on top of each other, the first of them is
-    /// at work.
+    /// The step that began the operation that runs. Where several primaries began one on top of each other, the first of those
+    /// whose end has not come is at work.
     pub(crate) fn running(&self) -> Option<&Step> {
-        let mut operations = self.operations.iter().rev();
-        let mut running = operations.next().filter(|last| last.outcome == Outcome::Running)?;
-        for before in operations {
-            let on_top = before.end.as_ref().is_some_and(|end| end.transition.to.is_operation());
-            if before.outcome != Outcome::Interrupted || !on_top {
-                break;
-            }
-            running = before;
-        }
-        running.begin.as_ref()
+        let begun = |operation: &'_ &Operation| {
+            let id = operation.begin.as_ref().map(|begin| begin.transition.id);
+            self.applier.running().first().is_none_or(|first| id == Some(*first))
+        };
+        let last = self.operations.last().filter(|last| last.outcome == Outcome::Running)?;
+        self.operations.iter().rev().find(begun).unwrap_or(last).begin.as_ref()
     }
 
     /// What was counted.

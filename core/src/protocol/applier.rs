@@ -125,6 +125,13 @@ impl Applier {
         self.state
     }
 
+    /// The ids of the events that began what runs, oldest first: several where primaries began on top of each other. Empty also
+    /// while something runs whose beginning is not known.
+    #[must_use]
+    pub fn running(&self) -> &[Uuid] {
+        &self.running
+    }
+
     /// Takes the next record of the log, decoded by [`wire::decode`](crate::wire::decode).
     ///
     /// # Errors
@@ -197,11 +204,6 @@ impl Applier {
         self.running.clear();
         // What is read again is to be applied again.
         self.remembered = Remembered::default();
-    }
-
-    #[cfg(test)]
-    pub(crate) fn running(&self) -> &[Uuid] {
-        &self.running
     }
 
     #[cfg(test)]

@@ -60,8 +60,8 @@ struct World {
     healed: bool,
     late: VecDeque<BackupTransition>,
     reader: Applier,
-    /// Whose operation must be running for the reader: announced with `Ok`, and since then nothing came that may end it.
-    holder: Option<(usize, Uuid)>,
+    /// Whose operations must be running for the reader: announced with `Ok`, and since then nothing came that may end them.
+    at_work: Vec<(usize, Uuid)>,
     refused: u32,
     next_id: u128,
 }
@@ -75,7 +75,7 @@ impl World {
             healed: false,
             late: VecDeque::new(),
             reader: Applier::new("app"),
-            holder: None,
+            at_work: Vec::new(),
             refused: 0,
             next_id: 2,
         }
@@ -89,20 +89,19 @@ impl World {
     }
 
     fn land(&mut self, transition: BackupTransition) {
-        let (id, to, named) = (transition.id, transition.to, transition.operation);
+        let BackupTransition { from, to, operation: named, .. } = transition;
         match self.reader.apply(Ok(Decoded::Transition(transition))) {
-            // An end that the holder has given up is still its own.
-            Ok(_)
-                if to == BackupState::Ready
-                    && self.holder.is_some_and(|(_, held)| named.is_none_or(|named| named == held)) =>
-            {
-                self.holder = None;
+            // A primary that begins anew, or says Ready, is the authority on whatever ran.
+            Ok(_) if from == BackupState::Starting || (to == BackupState::Ready && named.is_none()) => {
+                self.at_work.clear();
             }
-            Ok(_) if to.is_operation() && self.holder.is_some_and(|(_, held)| held != id) => {
-                self.holder = None;
-            }
+            // An end that its primary has given up is still its own.
+            Ok(_) if to == BackupState::Ready => self.at_work.retain(|(_, id)| Some(*id) != named),
             Ok(_) | Err(Skip::Duplicate(_)) => {}
-            Err(Skip::OtherOperation { .. }) => self.refused += 1,
+            Err(Skip::OtherOperation { named, .. }) => {
+                self.at_work.retain(|(_, id)| *id != named);
+                self.refused += 1;
+            }
             Err(other) => panic!("{other}"),
         }
     }
@@ -143,13 +142,13 @@ impl World {
                     }
                 }
                 Effect::Apply(step) if step.to.is_operation() => {
-                    if self.reader.running() == Some(step.id) {
-                        self.holder = Some((who, step.id));
+                    if self.reader.running().contains(&step.id) {
+                        self.at_work.push((who, step.id));
                     }
                     continue;
                 }
                 Effect::Apply(_) => {
-                    self.holder = self.holder.filter(|(holder, _)| *holder != who);
+                    self.at_work.retain(|(worker, _)| *worker != who);
                     continue;
                 }
                 Effect::Postpone(pending, _) => {
@@ -164,7 +163,7 @@ impl World {
     }
 
     fn check(&self) {
-        if let Some((who, id)) = self.holder {
+        for (who, id) in &self.at_work {
             let state = self.reader.state();
             assert!(state.is_operation(), "primary {who} is at work in {id}, and its reader is {state}");
         }
@@ -202,7 +201,7 @@ fn f1_an_end_never_ends_an_operation_of_another_primary_and_everybody_converges(
         let mut world = World::new(number);
         for _ in 0..10 {
             world.step();
-            held += u32::from(world.holder.is_some());
+            held += u32::from(!world.at_work.is_empty());
             if world.is_at_rest() {
                 rests += 1;
                 let state = world.reader.state();

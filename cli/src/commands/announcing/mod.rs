@@ -64,6 +64,13 @@ impl LastWord {
         self.running.as_ref().is_some_and(|step| step.transition.id == event)
     }
 
+    /// Whether behind what runs stands what other runs began a moment later, which did not go to work because of it. Its end is
+    /// theirs, too.
+    pub(super) fn others_gave_way(&self) -> bool {
+        let (Some(running), Some(newest)) = (&self.running, &self.since) else { return false };
+        running.transition.id != newest.transition.id && Runner::of(&newest.headers).is_some()
+    }
+
     /// In words, for people.
     pub(super) fn describe(&self) -> String {
         let name = say::plain(&self.application);

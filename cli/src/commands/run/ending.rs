@@ -124,7 +124,12 @@ impl Run<'_> {
             let ours = last.is_ours() && !last.state.is_operation();
             return Ok(if ours { Ended::ByUs } else { Ended::BySomebodyElse(last.describe()) });
         }
-        self.finish(primary).await?;
+        if last.others_gave_way() {
+            // An end of one's own would leave everybody paused for what never ran.
+            primary.startup_complete().await?;
+        } else {
+            self.finish(primary).await?;
+        }
         Ok(Ended::ByUs)
     }
 

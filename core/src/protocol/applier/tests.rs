@@ -37,6 +37,27 @@ fn f1_an_end_that_names_another_operation_changes_nothing_however_often_it_comes
 }
 
 #[test]
+fn f1_what_was_begun_on_top_of_each_other_is_over_when_all_of_it_is() {
+    for (first, second) in [(1, 2), (2, 1)] {
+        let mut applier = Applier::resumed("app".into());
+        apply(&mut applier, step(1, Ready, BackingUp)).unwrap();
+        apply(&mut applier, step(2, Ready, BackingUp)).unwrap();
+        assert!(matches!(apply(&mut applier, end(5, first)), Err(Skip::OtherOperation { .. })));
+        assert_eq!(applier.state(), BackingUp);
+        apply(&mut applier, end(6, second)).unwrap();
+        assert_eq!((applier.state(), applier.running()), (Ready, &[][..]));
+    }
+}
+
+#[test]
+fn f1_a_primary_that_begins_anew_is_the_authority_on_what_ran_before() {
+    let mut applier = in_operation_2();
+    assert_eq!(applier.running(), [Uuid::from_u128(2)]);
+    apply(&mut applier, end(5, 2)).unwrap();
+    assert_eq!(applier.state(), Ready);
+}
+
+#[test]
 fn f1_an_end_without_a_name_ends_whatever_runs() {
     let mut applier = in_operation_2();
     apply(&mut applier, step(5, BackingUp, Ready)).unwrap();
