@@ -1,6 +1,7 @@
 //! A TCP proxy in front of brokers, which tell clients their own addresses and cannot be told others: the proxy writes its
 //! ports over the brokers' in what they answer.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +23,29 @@ pub(crate) enum Mode {
     BlackHole,
     /// Passes on what clients write, and keeps what the broker answers.
     LoseAnswers,
+    /// A black hole to the connections below this number. What they are given arrives when everything passes again, also if the
+    /// client has given them up by then.
+    Hold(usize),
+    /// Swallows the fetches that the broker at this port is asked for, and passes on the rest.
+    LoseFetches(u16),
 }
 
 impl Mode {
-    fn reaches_the_broker(self) -> bool {
-        matches!(self, Self::Pass | Self::LoseAnswers)
+    fn reaches_the_broker(self, connection: usize) -> bool {
+        match self {
+            Self::Pass | Self::LoseAnswers | Self::LoseFetches(_) => true,
+            Self::Cut | Self::BlackHole => false,
+            Self::Hold(below) => connection >= below,
+        }
+    }
+
+    fn reaches_the_client(self, connection: usize) -> bool {
+        self != Self::LoseAnswers && self.reaches_the_broker(connection)
     }
 }
+
+/// What a request begins with that asks for records.
+const FETCH: [u8; 2] = [0, 1];
 
 /// A port of the proxy, and the broker's port behind it.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +58,8 @@ struct Door {
 pub(crate) struct Proxy {
     doors: Arc<[Door]>,
     mode: watch::Sender<Mode>,
+    /// The connections that are open, by number, and how many there were at all.
+    connections: watch::Sender<(BTreeSet<usize>, usize)>,
     accepting: Vec<JoinHandle<()>>,
 }
 
@@ -58,16 +77,58 @@ impl Proxy {
         }
         let doors: Arc<[Door]> = doors.into();
         let (mode, watching) = watch::channel(Mode::Pass);
+        let connections = watch::Sender::new((BTreeSet::new(), 0));
         let accepting = listeners.into_iter().zip(&*doors).map(|(listener, door)| {
             let (doors, broker, watching) = (Arc::clone(&doors), door.broker, watching.clone());
+            let connections = connections.clone();
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(serve(client, broker, Arc::clone(&doors), watching.clone()));
+                    let mut number = 0;
+                    connections.send_modify(|(open, count)| {
+                        number = *count;
+                        open.insert(number);
+                        *count += 1;
+                    });
+                    let serving = serve(client, broker, number, Arc::clone(&doors), watching.clone());
+                    let connections = connections.clone();
+                    tokio::spawn(async move {
+                        serving.await;
+                        connections.send_modify(|(open, _)| {
+                            open.remove(&number);
+                        });
+                    });
                 }
             })
         });
         let accepting = accepting.collect();
-        Ok(Self { doors, mode, accepting })
+        Ok(Self { doors, mode, connections, accepting })
+    }
+
+    /// Holds the connections that there are, and no newer one. Returns the number below which they are.
+    pub(crate) fn hold(&self) -> usize {
+        let below = self.connections.borrow().1;
+        self.set(Mode::Hold(below));
+        below
+    }
+
+    /// Everything passes again. Waits until the connections below this number have brought what they were given, and have ended.
+    pub(crate) async fn release(&self, below: usize) {
+        self.set(Mode::Pass);
+        self.ended(below).await;
+    }
+
+    /// Ends the connections that there are; those that follow pass everything.
+    pub(crate) async fn renew(&self) {
+        self.set(Mode::Cut);
+        let below = self.connections.borrow().1;
+        self.ended(below).await;
+        self.set(Mode::Pass);
+    }
+
+    async fn ended(&self, below: usize) {
+        let mut connections = self.connections.subscribe();
+        let ended = connections.wait_for(|(open, _)| open.range(..below).next().is_none());
+        ended.await.map(drop).unwrap_or_default();
     }
 
     pub(crate) fn servers(&self) -> String {
@@ -87,10 +148,16 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::Receiver<Mode>) {
+async fn serve(
+    client: TcpStream,
+    broker: u16,
+    number: usize,
+    doors: Arc<[Door]>,
+    mode: watch::Receiver<Mode>,
+) {
     let mut cut = mode.clone();
     let passing = async {
-        if mode.clone().wait_for(|mode| mode.reaches_the_broker()).await.is_err() {
+        if mode.clone().wait_for(|mode| mode.reaches_the_broker(number)).await.is_err() {
             return;
         }
         let Ok(server) = TcpStream::connect((HOST, broker)).await else {
@@ -100,10 +167,19 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
         let (mut from_server, mut to_server) = server.into_split();
         let mut opening = mode.clone();
         let up = async {
-            let mut buffer = vec![0; 16 * 1024];
-            while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-                if opening.wait_for(|mode| mode.reaches_the_broker()).await.is_err()
-                    || to_server.write_all(&buffer[..length]).await.is_err()
+            // Whole requests, so that each is known for what it is.
+            while let Ok(length) = from_client.read_u32().await {
+                let mut request = vec![0; length as usize];
+                if from_client.read_exact(&mut request).await.is_err() {
+                    break;
+                }
+                let passing =
+                    opening.wait_for(|mode| mode.reaches_the_broker(number)).await.map(|mode| *mode);
+                let Ok(passing) = passing else { break };
+                if passing == Mode::LoseFetches(broker) && request.starts_with(&FETCH) {
+                    continue;
+                }
+                if to_server.write_u32(length).await.is_err() || to_server.write_all(&request).await.is_err()
                 {
                     break;
                 }
@@ -118,7 +194,7 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
                     break;
                 }
                 readdress(&mut response, &doors);
-                if opening.wait_for(|mode| *mode == Mode::Pass).await.is_err()
+                if opening.wait_for(|mode| mode.reaches_the_client(number)).await.is_err()
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
                 {
