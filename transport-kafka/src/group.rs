@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use backup_tracker::transport::Place;
-use backup_tracker::{ErrorKind, Result};
+use backup_tracker::{Error, ErrorKind, Result};
 
 use crate::mark::{Mark, Owner};
 use crate::positions::{self, Client, Stored, as_ours};
@@ -108,6 +108,15 @@ pub(crate) fn commit(
         }
         outcome => outcome.map(|()| is_there),
     }
+}
+
+/// That records were lost is for `next` to say (S12), which finds out by itself.
+pub(crate) fn without_loss(place: &Place, operation: &'static str, error: Error) -> Error {
+    if error.kind() == ErrorKind::Lost {
+        let message = "the log's bounds have changed; ask again";
+        return place.error(ErrorKind::Unavailable, operation, message).with_source(error);
+    }
+    error
 }
 
 /// What is stored, unless it is another application's.

@@ -209,8 +209,8 @@ impl EventSource for KafkaSource {
         let high = self
             .requests
             .run(&self.place, REMAINING, timeout, move |client, place| {
-                let high = positions::high(client, &place.topic, count, timeout);
-                as_ours(place, REMAINING, high)
+                let high = as_ours(place, REMAINING, positions::high(client, &place.topic, count, timeout));
+                high.map_err(|error| group::without_loss(place, REMAINING, error))
             })
             .await?;
         self.accept_what_is_silent();
