@@ -83,6 +83,14 @@ pub(crate) fn drop_elsewhere<T: Send + 'static>(client: T) {
     }
 }
 
+/// The same. What is returned resolves, with an error, when the client is gone.
+pub(crate) fn drop_elsewhere_and_tell<T: Send + 'static>(client: T) -> oneshot::Receiver<()> {
+    let (gone, telling) = oneshot::channel();
+    // Dropped in this order.
+    drop_elsewhere((client, gone));
+    telling
+}
+
 pub(crate) fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,6 +61,8 @@ pub(crate) struct Proxy {
     mode: watch::Sender<Mode>,
     /// The connections that are open, by number, and how many there were at all.
     connections: watch::Sender<(BTreeSet<usize>, usize)>,
+    /// Whether the next answer to a send is to be changed.
+    falsify: Arc<AtomicBool>,
     accepting: Vec<JoinHandle<()>>,
 }
 
@@ -78,9 +81,10 @@ impl Proxy {
         let doors: Arc<[Door]> = doors.into();
         let (mode, watching) = watch::channel(Mode::Pass);
         let connections = watch::Sender::new((BTreeSet::new(), 0));
+        let falsify = Arc::new(AtomicBool::new(false));
         let accepting = listeners.into_iter().zip(&*doors).map(|(listener, door)| {
             let (doors, broker, watching) = (Arc::clone(&doors), door.broker, watching.clone());
-            let connections = connections.clone();
+            let (connections, falsify) = (connections.clone(), Arc::clone(&falsify));
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let mut number = 0;
@@ -89,7 +93,9 @@ impl Proxy {
                         open.insert(number);
                         *count += 1;
                     });
-                    let serving = serve(client, broker, number, Arc::clone(&doors), watching.clone());
+                    let falsify = Arc::clone(&falsify);
+                    let serving =
+                        serve(client, broker, number, Arc::clone(&doors), falsify, watching.clone());
                     let connections = connections.clone();
                     tokio::spawn(async move {
                         serving.await;
@@ -101,7 +107,7 @@ impl Proxy {
             })
         });
         let accepting = accepting.collect();
-        Ok(Self { doors, mode, connections, accepting })
+        Ok(Self { doors, mode, connections, falsify, accepting })
     }
 
     /// Holds the connections that there are, and no newer one. Returns the number below which they are.
@@ -123,6 +129,12 @@ impl Proxy {
         let below = self.connections.borrow().1;
         self.ended(below).await;
         self.set(Mode::Pass);
+    }
+
+    /// Lets the next answer to a send say that the broker and the producer disagree about the sequence of events, which is fatal to
+    /// a producer. The broker has taken the event.
+    pub(crate) fn falsify_next_answer(&self) {
+        self.falsify.store(true, Ordering::Release);
     }
 
     async fn ended(&self, below: usize) {
@@ -153,6 +165,7 @@ async fn serve(
     broker: u16,
     number: usize,
     doors: Arc<[Door]>,
+    falsify: Arc<AtomicBool>,
     mode: watch::Receiver<Mode>,
 ) {
     let mut cut = mode.clone();
@@ -194,6 +207,9 @@ async fn serve(
                     break;
                 }
                 readdress(&mut response, &doors);
+                if falsify.load(Ordering::Acquire) && desynchronise(&mut response) {
+                    falsify.store(false, Ordering::Release);
+                }
                 if opening.wait_for(|mode| mode.reaches_the_client(number)).await.is_err()
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
@@ -226,6 +242,22 @@ fn readdress(response: &mut [u8], doors: &[Door]) {
             *port = u32::from(door.port).to_be_bytes();
         }
     }
+}
+
+/// Writes the error OUT_OF_ORDER_SEQUENCE_NUMBER into an answer to a send to the first partition of a topic `test-…`, if it is one
+/// and says that all is well.
+fn desynchronise(response: &mut [u8]) -> bool {
+    const NAME: &[u8] = b"test-";
+    const UUID: usize = 36;
+    // An array of one partition, its number, and no error.
+    const TAKEN: [u8; 7] = [2, 0, 0, 0, 0, 0, 0];
+    let Some(at) = response.windows(NAME.len()).position(|window| window == NAME) else { return false };
+    let Some(rest) = response.get_mut(at + NAME.len() + UUID..) else { return false };
+    let is_taken = rest.starts_with(&TAKEN);
+    if is_taken {
+        rest[TAKEN.len() - 1] = 45;
+    }
+    is_taken
 }
 
 /// How long a request may go unanswered before librdkafka gives up its connection; ten seconds would be long for a test.
