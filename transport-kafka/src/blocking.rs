@@ -151,3 +151,33 @@ impl<C: Send + 'static> Worker<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use super::drop_elsewhere_and_tell;
+
+    /// Takes as long to be dropped as it is made to wait.
+    struct Slow(Receiver<()>, Sender<()>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            self.0.recv().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_still_ends_is_not_gone() {
+        let (go_on, waiting) = channel();
+        let (begins, begun) = channel();
+        let mut gone = drop_elsewhere_and_tell(Slow(waiting, begins));
+        begun.recv_timeout(Duration::from_secs(20)).unwrap();
+        let early = gone.try_recv();
+        assert_eq!(early, Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+        go_on.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap().unwrap_err();
+    }
+}

@@ -57,10 +57,23 @@
 //! come. How Java services share a topic with ours is on a page of its own, `docs/coming-from-java.md` in the repository.
 //!
 //! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue or is too large,
-//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better. When
-//! librdkafka declares a producer dead (a broker that lost its state), the failed send says so as any other, and the next one
-//! makes a new producer. It has a new id, so that the broker cannot recognise a repetition across the two; trackers can, by the
-//! event's own id.
+//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better.
+//!
+//! An event whose send ended as `Unknown` comes before everything that the same sink was told succeeded later, or not at all:
+//! - After a time-out librdkafka raises the epoch of the producer's id. From the first event with the new epoch on, the broker
+//!   refuses whatever still comes with the old one, however late.
+//! - If librdkafka declares a producer dead, the failed send says so as any other, and the next one makes a new producer once the
+//!   old one has ended and its connections are closed. Nothing of the old one leaves this machine after that. The new one has
+//!   a new id: the broker does not recognise a repetition across the two; trackers do, by the event's own id.
+//!
+//! What remains is an event that timed out, is still on its way (in the network, in a proxy), and arrives after later events,
+//! where the broker does not know of the newer epoch:
+//! - the producer died before it wrote anything with it, for example because its permissions were withdrawn in between;
+//! - the broker has lost what it knew of the producer, together with acknowledged events, or forgot it
+//!   (`producer.id.expiration.ms`, a day by default).
+//!
+//! librdkafka's mock cluster does not compare epochs: over it, an event that is delayed by the network does come late. So it does
+//! if the property `enable.idempotence` is set to false.
 //!
 //! A source reads every partition without joining the group (`assign`): no rebalance, no eviction of a slow reader whatever
 //! `max.poll.interval.ms` says, and the first record comes at once. Order holds within a partition. Records of aborted

@@ -17,12 +17,14 @@ cases! {
     a_group_of_one_application_is_refused_to_another_until_its_offsets_are_deleted,
 }
 
-/// Follows until the first Ready is committed.
+/// Follows until it is resumed in Ready, or the first Ready is committed.
 async fn follow(kafka: &Kafka, application: &str) -> SecondaryBackupTracker {
     let source = soon(kafka.source("search").open()).await.unwrap();
+    let resumed = source.resumed();
     let secondary = SecondaryBackupTracker::builder(application, source).build().unwrap();
+    soon(secondary.synced()).await.unwrap();
     soon(async {
-        while secondary.stats().commits == 0 {
+        while !resumed && secondary.stats().commits == 0 {
             tokio::task::yield_now().await;
         }
     })
