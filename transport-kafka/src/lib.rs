@@ -68,7 +68,7 @@
 //!
 //! What remains is an event that timed out, is still on its way (in the network, in a proxy), and arrives after later events,
 //! where the broker does not know of the newer epoch:
-//! - the producer died before it wrote anything with it, for example because its permissions were withdrawn in between;
+//! - the producer died before it wrote anything with it;
 //! - the broker has lost what it knew of the producer, together with acknowledged events, or forgot it
 //!   (`producer.id.expiration.ms`, a day by default).
 //!

@@ -4,7 +4,6 @@
 //! nor recreate a topic.
 
 #[path = "harness/proxy.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod proxy;
 mod support;
 

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "these are the tests' own steps")]
 
 #[path = "harness/proxy.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod proxy;
 mod support;
 

@@ -1,6 +1,8 @@
 //! A TCP proxy in front of brokers, which tell clients their own addresses and cannot be told others: the proxy writes its
 //! ports over the brokers' in what they answer.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;

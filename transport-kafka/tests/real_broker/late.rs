@@ -54,7 +54,7 @@ impl Late {
         soon(self.proxy.release(self.held)).await;
     }
 
-    async fn is_in_the_log(self, expected: &[&str], is_late: bool) {
+    async fn is_in_the_log(&self, expected: &[&str], is_late: bool) {
         let mut source = soon(self.kafka.observer().open()).await.unwrap();
         let mut seen = Vec::new();
         while seen.len() < expected.len() {

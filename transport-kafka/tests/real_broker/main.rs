@@ -12,7 +12,6 @@
 #[path = "../harness/cases.rs"]
 mod cases;
 #[path = "../harness/proxy.rs"]
-#[allow(dead_code, reason = "each test program uses a part")]
 mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
