@@ -83,6 +83,14 @@ pub(crate) fn drop_elsewhere<T: Send + 'static>(client: T) {
     }
 }
 
+/// The same. What is returned resolves, with an error, when the client is gone.
+pub(crate) fn drop_elsewhere_and_tell<T: Send + 'static>(client: T) -> oneshot::Receiver<()> {
+    let (gone, telling) = oneshot::channel();
+    // Dropped in this order.
+    drop_elsewhere((client, gone));
+    telling
+}
+
 pub(crate) fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
@@ -141,5 +149,35 @@ impl<C: Send + 'static> Worker<C> {
                 format!("the broker did not answer within {timeout:?}"),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use super::drop_elsewhere_and_tell;
+
+    /// Takes as long to be dropped as it is made to wait.
+    struct Slow(Receiver<()>, Sender<()>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            self.0.recv().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_still_ends_is_not_gone() {
+        let (go_on, waiting) = channel();
+        let (begins, begun) = channel();
+        let mut gone = drop_elsewhere_and_tell(Slow(waiting, begins));
+        begun.recv_timeout(Duration::from_secs(20)).unwrap();
+        let early = gone.try_recv();
+        assert_eq!(early, Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+        go_on.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap().unwrap_err();
     }
 }

@@ -119,6 +119,7 @@ pub(crate) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
         | C::InvalidSessionTimeout
         | C::PolicyViolation
         | C::UnsupportedCompressionType
+        | C::OffsetMetadataTooLarge
         | C::UnknownMemberId
         | C::IllegalGeneration
         | C::FencedMemberEpoch
@@ -197,6 +198,9 @@ fn advice(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> Str
         ErrorKind::Corrupt => "a record cannot be read",
         ErrorKind::Config if matches!(code, C::UnknownMemberId | C::IllegalGeneration) => {
             "the group has members that subscribe; use a group of its own"
+        }
+        ErrorKind::Config if code == C::OffsetMetadataTooLarge => {
+            "the broker does not take what is noted beside an offset; raise its `offset.metadata.max.bytes`"
         }
         ErrorKind::Config => "the broker does not accept the settings",
         ErrorKind::Unavailable => "the broker does not answer now",

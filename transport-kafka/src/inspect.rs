@@ -70,6 +70,9 @@ pub struct Partition {
 pub struct GroupInspection {
     /// The group's offset in each partition; `None` where none is stored.
     pub offsets: Result<Vec<Option<GroupOffset>>>,
+    /// The application to which the position is bound ([`claim`](backup_tracker::EventSource::claim)), as it is noted there: of a
+    /// name of more than 255 bytes the beginning and a digest. `None` where nobody has claimed it, or the offsets are not known.
+    pub application: Option<String>,
     /// How many members have joined the group. There must be none. An error for a group of Kafka's newer protocol
     /// (`group.protocol=consumer`), whose members librdkafka does not tell.
     pub members: Result<usize>,
@@ -202,7 +205,11 @@ impl Seen {
 impl GroupInspection {
     /// What is said of the place's group, if it has one.
     fn unknown(place: &Place, error: &Error) -> Option<Self> {
-        place.group.is_some().then(|| Self { offsets: Err(error.clone()), members: Err(error.clone()) })
+        place.group.is_some().then(|| Self {
+            offsets: Err(error.clone()),
+            application: None,
+            members: Err(error.clone()),
+        })
     }
 }
 
@@ -267,16 +274,18 @@ fn group(
     deadline: Deadline,
 ) -> GroupInspection {
     let offsets = positions::stored(client, context, place, OPERATION, count, deadline);
+    let owner = offsets.iter().flatten().flatten().find_map(|stored| stored.mark.owner.as_ref());
+    let application = owner.map(ToString::to_string);
     let offsets = offsets.map(|stored| {
         let offset =
-            |stored: positions::Stored| GroupOffset { offset: stored.offset, is_start: stored.is_start };
+            |stored: positions::Stored| GroupOffset { offset: stored.offset, is_start: stored.mark.is_start };
         stored.into_iter().map(|stored| stored.map(offset)).collect()
     });
     // To whom the group is not shown, librdkafka lists it as one without members.
     if let Err(error) = &offsets
         && error.kind() == ErrorKind::Denied
     {
-        return GroupInspection { members: Err(error.clone()), offsets };
+        return GroupInspection { members: Err(error.clone()), application, offsets };
     }
     let found = client.fetch_group_list(place.group.as_deref(), deadline.left().max(PAUSE));
     let members = as_ours(place, OPERATION, found).and_then(|found| {
@@ -287,5 +296,5 @@ fn group(
         }
         Ok(found.groups().iter().map(|group| group.members().len()).sum())
     });
-    GroupInspection { offsets, members }
+    GroupInspection { offsets, application, members }
 }

@@ -57,10 +57,23 @@
 //! come. How Java services share a topic with ours is on a page of its own, `docs/coming-from-java.md` in the repository.
 //!
 //! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue or is too large,
-//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better. When
-//! librdkafka declares a producer dead (a broker that lost its state), the failed send says so as any other, and the next one
-//! makes a new producer. It has a new id, so that the broker cannot recognise a repetition across the two; trackers can, by the
-//! event's own id.
+//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better.
+//!
+//! An event whose send ended as `Unknown` comes before everything that the same sink was told succeeded later, or not at all:
+//! - After a time-out librdkafka raises the epoch of the producer's id. From the first event with the new epoch on, the broker
+//!   refuses whatever still comes with the old one, however late.
+//! - If librdkafka declares a producer dead, the failed send says so as any other, and the next one makes a new producer once the
+//!   old one has ended and its connections are closed. Nothing of the old one leaves this machine after that. The new one has
+//!   a new id: the broker does not recognise a repetition across the two; trackers do, by the event's own id.
+//!
+//! What remains is an event that timed out, is still on its way (in the network, in a proxy), and arrives after later events,
+//! where the broker does not know of the newer epoch:
+//! - the producer died before it wrote anything with it;
+//! - the broker has lost what it knew of the producer, together with acknowledged events, or forgot it
+//!   (`producer.id.expiration.ms`, a day by default).
+//!
+//! librdkafka's mock cluster does not compare epochs: over it, an event that is delayed by the network does come late. So it does
+//! if the property `enable.idempotence` is set to false.
 //!
 //! A source reads every partition without joining the group (`assign`): no rebalance, no eviction of a slow reader whatever
 //! `max.poll.interval.ms` says, and the first record comes at once. Order holds within a partition. Records of aborted
@@ -77,12 +90,33 @@
 //! also one that another program has set. Partitions that were added since are read from their beginning; a live session finds
 //! them by itself ([`KafkaSourceBuilder::partition_refresh`]).
 //!
-//! Kafka does not compare what it is given. A slower replica of a group may move the position back; the next session then reads
-//! some events again, which begins in Ready as well. The same holds for two replicas that open a new group at the same moment.
+//! The position is bound to one application. [`claim`](backup_tracker::EventSource::claim), which a `SecondaryBackupTracker` calls
+//! before it reads, notes the application in the metadata of the stored offsets (`committed application=shop`), and every later
+//! commit keeps the note. If another application is noted, `claim` and `commit` return
+//! [`Config`](backup_tracker::ErrorKind::Config) and store nothing. Use another group for the second service. Or give the group away:
+//! `kafka-consumer-groups.sh --delete-offsets --group search --topic backups` deletes its position and the note. A name of more
+//! than 255 bytes is noted as its beginning and a 64-bit digest (FNV-1a), so that the note stays far below the broker's
+//! `offset.metadata.max.bytes`; a broker that takes less than the note makes `claim` a `Config` error, too.
+//!
+//! Kafka does not compare what it is given; a source looks first and stores then. If two sessions do both at the same moment, the
+//! later write stands:
+//! - Of two applications that claim one group, both may be let in. The one whose note was overwritten learns it at its next
+//!   commit or claim.
+//! - A slower replica of a group may move the position back; the next session then reads some events again, which begins in Ready
+//!   as well. The same holds for two replicas that open a new group.
 //!
 //! Where the log does not hold the position any more, the session says [`Lost`](backup_tracker::ErrorKind::Lost) once and goes on
 //! at the earliest record of those partitions alone. A broker deletes a group's offsets together with the topic: after a topic was
 //! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
+//!
+//! `commit` and `remaining` never return `Lost`. A commit in a live session does not store an offset again that the broker has
+//! deleted: it belongs to a log that is gone, and the next session would skip records of the new one. It stores offsets of what the
+//! session has read after `Lost`. The price: if the broker forgot the offsets for another reason (the group was silent for too
+//! long, somebody deleted them), the session stores none any more, logs a warning once, and the next session begins as a new group.
+//! What remains: a session notices a new topic by its bounds. If the new topic has already grown beyond what the session has read of
+//! the old one, the session goes on there and skips what comes before; the next session does not. And a broker takes a moment
+//! to delete the offsets: a commit in that moment stores an offset that the broker deletes a little later, or, if the
+//! topic was created and the offset stored again in the meantime, one that lasts.
 //!
 //! # Observers
 //!
@@ -159,8 +193,10 @@ mod blocking;
 mod config;
 mod context;
 mod error;
+mod group;
 mod inspect;
 mod items;
+mod mark;
 mod partition;
 mod poller;
 mod positions;

@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::blocking::{Deadline, SLICE};
 use crate::context::Context;
 use crate::error::KafkaErrors;
+use crate::mark::Mark;
 
 pub(crate) type Client = BaseConsumer<Context>;
 
@@ -18,16 +19,11 @@ pub(crate) type Client = BaseConsumer<Context>;
 /// refusal would come behind all of these.
 const EVENTS: Duration = Duration::from_millis(5);
 
-/// The metadata of an offset that only fixes a new group's start. Any other, also that of another program, is a commit.
-const START_MARK: &str = "start";
-/// The metadata of an offset that a user committed.
-const COMMIT_MARK: &str = "committed";
-
 /// A group's offset in one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) offset: i64,
-    pub(crate) is_start: bool,
+    pub(crate) mark: Mark,
 }
 
 /// Where to read each partition from, and what that means.
@@ -60,7 +56,7 @@ pub(crate) fn plan(stored: &[Option<Stored>], low: &[i64], high: &[i64], start: 
             None => low,
         })
         .collect();
-    let committed = stored.iter().flatten().any(|stored| !stored.is_start);
+    let committed = stored.iter().flatten().any(|stored| !stored.mark.is_start);
     Plan { positions, resumed: committed && lost.is_empty(), is_new, lost }
 }
 
@@ -93,7 +89,8 @@ pub(crate) fn stored(
     })
 }
 
-fn ask_for_stored(
+/// The same, asked once: for a session, whose client knows the coordinator.
+pub(crate) fn ask_for_stored(
     client: &Client,
     topic: &str,
     partitions: usize,
@@ -107,7 +104,7 @@ fn ask_for_stored(
         if let (Some(slot), Offset::Offset(offset)) =
             (slot(&mut stored, element.partition()), element.offset())
         {
-            *slot = Some(Stored { offset, is_start: element.metadata() == START_MARK });
+            *slot = Some(Stored { offset, mark: Mark::read(element.metadata()) });
         }
     }
     Ok(stored)
@@ -158,23 +155,24 @@ fn bounds(
 
 /// Stores where a new group starts, so that the next session starts there too (S8).
 pub(crate) fn fix_start(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
-    store(client, topic, positions, START_MARK)
+    let start = |offset: &i64| Stored { offset: *offset, mark: Mark { is_start: true, owner: None } };
+    store(client, topic, positions.iter().map(start).enumerate())
 }
 
-/// Stores the group's position. Returns when the broker has confirmed it.
+/// Stores the group's offsets in these partitions. Returns when the broker has confirmed it.
 ///
 /// librdkafka's blocking commit reports an error only when every partition failed. All are of one topic and one group, so they
 /// fail together: a permission, a coordinator, a group with members.
-pub(crate) fn commit(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
-    store(client, topic, positions, COMMIT_MARK)
-}
-
-fn store(client: &Client, topic: &str, positions: &[i64], mark: &str) -> KafkaResult<()> {
-    let list = list(topic, offsets(positions))?;
-    for partition in 0..positions.len() {
-        if let Some(mut element) = list.find_partition(topic, number(partition)) {
-            element.set_metadata(mark);
-        }
+pub(crate) fn store(
+    client: &Client,
+    topic: &str,
+    positions: impl Iterator<Item = (usize, Stored)>,
+) -> KafkaResult<()> {
+    let mut list = TopicPartitionList::new();
+    for (partition, Stored { offset, mark }) in positions {
+        let mut element = list.add_partition(topic, number(partition));
+        element.set_offset(Offset::Offset(offset))?;
+        element.set_metadata(mark.write());
     }
     client.commit(&list, CommitMode::Sync)
 }
@@ -231,14 +229,14 @@ pub(crate) fn as_ours<T>(place: &Place, operation: &'static str, result: KafkaRe
 
 #[cfg(test)]
 mod tests {
-    use super::{Plan, StartAt, Stored, plan};
+    use super::{Mark, Plan, StartAt, Stored, plan};
 
     fn committed(offset: i64) -> Option<Stored> {
-        Some(Stored { offset, is_start: false })
+        Some(Stored { offset, mark: Mark { is_start: false, owner: None } })
     }
 
     fn start(offset: i64) -> Option<Stored> {
-        Some(Stored { offset, is_start: true })
+        Some(Stored { offset, mark: Mark { is_start: true, owner: None } })
     }
 
     #[test]

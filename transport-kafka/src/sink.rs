@@ -9,10 +9,12 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::admin;
-use crate::blocking::{Deadline, drop_elsewhere, on_a_thread};
+use crate::blocking::{Deadline, drop_elsewhere, drop_elsewhere_and_tell, on_a_thread};
 use crate::config::{Kafka, KafkaSinkBuilder};
 use crate::context::Context;
 use crate::error::{KafkaErrors, OPEN_SINK as OPEN, SEND, delivery_of};
@@ -43,8 +45,11 @@ pub struct KafkaSink {
     limit: usize,
     /// The task that finds out what the topic takes, until it has.
     topic_limit: Option<JoinHandle<Option<usize>>>,
+    send_timeout: Duration,
     // `None` after a fatal error of the producer: the next send makes a new one.
     producer: Option<Client>,
+    /// Resolves when the producer before this one is gone.
+    retired: Option<oneshot::Receiver<()>>,
     /// The producer's.
     context: Context,
 }
@@ -83,7 +88,9 @@ impl KafkaSink {
             partitions,
             limit,
             topic_limit,
+            send_timeout: builder.send_timeout,
             producer: Some(producer),
+            retired: None,
             context,
         })
     }
@@ -116,6 +123,14 @@ impl KafkaSink {
     /// The producer, or a new one after a fatal error.
     async fn producer(&mut self) -> Result<&Client> {
         if self.producer.is_none() {
+            // Two at once have an order only where the broker knows both for the same, and it does not (K2).
+            if let Some(retired) = &mut self.retired {
+                if timeout(self.send_timeout, retired).await.is_err() {
+                    let message = "the producer that failed before has not ended yet";
+                    return Err(not_sent(self.place.error(ErrorKind::Unavailable, SEND, message)));
+                }
+                self.retired = None;
+            }
             let (config, hide_eos) = (self.config.clone(), self.hide_eos);
             self.context = Context::for_producer(hide_eos);
             let context = self.context.clone();
@@ -137,9 +152,7 @@ impl KafkaSink {
             ?code,
             "the producer failed for good ({reason}); the next send makes a new one"
         );
-        if let Some(producer) = self.producer.take() {
-            drop_elsewhere(producer);
-        }
+        self.retired = self.producer.take().map(drop_elsewhere_and_tell);
         Some(code)
     }
 }

@@ -16,13 +16,14 @@ use crate::admin;
 use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder, NO_GROUP};
 use crate::context::Context;
+use crate::group::{self, CLAIM, COMMIT, Group};
 use crate::items::{Awaited, Item, Shared};
+use crate::mark::Owner;
 use crate::poller::{Batch, Poller};
 use crate::positions::{self, Client, as_ours};
 use crate::record;
 
 const OPEN: &str = "open the source";
-const COMMIT: &str = "commit";
 const REMAINING: &str = "count what remains";
 
 /// How many batches wait between librdkafka and the reader. librdkafka keeps more records by itself.
@@ -55,6 +56,7 @@ pub struct KafkaSource {
     /// An item that was taken from the batch and is not due yet.
     waiting: Option<Item>,
     lost: Option<Error>,
+    group: Group,
     /// In each partition, what `next` and the end were when the one began to be short of the other.
     suspects: Vec<Option<((i64, i64), Instant)>>,
     items: mpsc::Receiver<Vec<Item>>,
@@ -95,11 +97,17 @@ impl KafkaSource {
             }
             Item::Grown { starts } => {
                 self.next.extend(starts);
+                self.group.held.resize(self.next.len(), false);
                 None
             }
             Item::Lost { moved, error } => {
                 for (partition, offset) in moved {
                     *self.next.get_mut(partition)? = offset;
+                    self.group.begin_anew(partition);
+                }
+                // What was not read at all cannot be a place in a log that is gone.
+                for partition in (0..self.next.len()).filter(|partition| self.next[*partition] == 0) {
+                    self.group.begin_anew(partition);
                 }
                 self.resumed = false;
                 Some(Err(error))
@@ -159,15 +167,30 @@ impl EventSource for KafkaSource {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        // While a loss is still to be told, nothing that was read is in the log any more.
+        if self.place.group.is_none() || self.lost.is_some() {
+            return Ok(());
+        }
+        let (next, group, timeout) = (self.next.clone(), self.group.clone(), self.request_timeout);
+        let work =
+            move |client: &Arc<Client>, place: &Place| group::commit(client, place, &next, &group, timeout);
+        let written = self.requests.run(&self.place, COMMIT, timeout, work).await?;
+        self.group.wrote(&self.place, &written);
+        Ok(())
+    }
+
+    async fn claim(&mut self, application: &str) -> Result<()> {
         if self.place.group.is_none() {
             return Ok(());
         }
-        let next = self.next.clone();
-        self.requests
-            .run(&self.place, COMMIT, self.request_timeout, move |client, place| {
-                as_ours(place, COMMIT, positions::commit(client, &place.topic, &next))
-            })
-            .await
+        let owner = Owner::of(application);
+        let (claimed, partitions, timeout) = (owner.clone(), self.next.len(), self.request_timeout);
+        let work = move |client: &Arc<Client>, place: &Place| {
+            group::claim(client, place, partitions, &claimed, timeout)
+        };
+        self.requests.run(&self.place, CLAIM, timeout, work).await?;
+        self.group.owner = Some(owner);
+        Ok(())
     }
 
     fn resumed(&self) -> bool {
@@ -187,8 +210,8 @@ impl EventSource for KafkaSource {
         let high = self
             .requests
             .run(&self.place, REMAINING, timeout, move |client, place| {
-                let high = positions::high(client, &place.topic, count, timeout);
-                as_ours(place, REMAINING, high)
+                let high = as_ours(place, REMAINING, positions::high(client, &place.topic, count, timeout));
+                high.map_err(|error| group::without_loss(place, REMAINING, error))
             })
             .await?;
         self.accept_what_is_silent();
@@ -278,6 +301,10 @@ fn open(
     as_ours(place, OPEN, positions::assign(&client, topic, &plan.positions))?;
 
     let lost = (!plan.lost.is_empty()).then(|| positions::lost_error(place, &plan.lost, &plan.positions));
+    let mut held: Vec<bool> = stored.iter().map(|stored| plan.is_new || stored.is_some()).collect();
+    for (partition, _) in &plan.lost {
+        held[*partition] = false;
+    }
     let client = Arc::new(client);
     let shared = Arc::new(Shared::default());
     let (sender, items) = mpsc::channel(BUFFER);
@@ -299,6 +326,7 @@ fn open(
     Ok(KafkaSource {
         request_timeout: builder.request_timeout,
         resumed: plan.resumed,
+        group: Group::holding(held),
         suspects: vec![None; plan.positions.len()],
         next: plan.positions,
         batch: Vec::new().into_iter(),

@@ -33,6 +33,11 @@ async fn what_is_there_is_told() {
 
     let mut source = kafka.source("search").open().await.unwrap();
     assert_eq!(stored(&kafka).await, [(0, true), (0, true)]);
+    assert_eq!(kafka.inspect(Some("search")).await.unwrap().group.unwrap().application, None);
+    source.claim("shop").await.unwrap();
+    assert_eq!(stored(&kafka).await, [(0, true), (0, true)], "a claim is no commit");
+    let application = kafka.inspect(Some("search")).await.unwrap().group.unwrap().application;
+    assert_eq!(application.as_deref(), Some("shop"));
     let mut sink = kafka.sink().open().await.unwrap();
     let event = Event::new(Uuid::new_v4(), "shop", "the announcement");
     sink.send(&event).await.unwrap();

@@ -4,12 +4,12 @@
 //! nor recreate a topic.
 
 #[path = "harness/proxy.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod proxy;
 mod support;
 
 use backup_tracker::{ErrorKind, EventSource};
 use backup_tracker_kafka::Kafka;
+use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use proxy::{Mode, Proxy};
 use support::{cluster, flood, next, send, soon, text, with_one_read};
 
@@ -75,4 +75,35 @@ async fn a_position_that_is_trimmed_away_during_a_session_is_said_to_be_lost_onc
     }
     assert_eq!(lost, 1);
     assert!((1..7).contains(&seen), "{seen}");
+}
+
+#[tokio::test]
+async fn commit_and_remaining_never_say_that_something_was_lost() {
+    use RDKafkaRespErr::{
+        RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE as OUT_OF_RANGE,
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as UNKNOWN_TOPIC,
+    };
+
+    let (cluster, mut sink, mut source) = with_one_read().await;
+    soon(source.commit()).await.unwrap();
+    send(&mut sink, "app", "two").await;
+    next(&mut source).await;
+    for answer in [OUT_OF_RANGE, UNKNOWN_TOPIC] {
+        // librdkafka asks again before it takes one of them for an answer.
+        cluster.mock.request_errors(RDKafkaApiKey::OffsetCommit, &[answer; 100]);
+        soon(source.commit()).await.unwrap();
+        cluster.mock.clear_request_errors(RDKafkaApiKey::OffsetCommit);
+        let mut later = cluster.source("search").await;
+        assert_eq!(soon(later.remaining()).await.unwrap().total(), 1, "it moved nothing");
+    }
+    for answer in [OUT_OF_RANGE, UNKNOWN_TOPIC] {
+        cluster.mock.request_errors(RDKafkaApiKey::ListOffsets, &[answer; 10]);
+        let answered = soon(source.remaining()).await;
+        assert_ne!(answered.map_err(|error| error.kind()), Err(ErrorKind::Lost));
+        cluster.mock.clear_request_errors(RDKafkaApiKey::ListOffsets);
+    }
+    // Nothing was the matter with the log: the next attempts succeed.
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 0);
+    soon(source.commit()).await.unwrap();
+    assert_eq!(soon(cluster.source("search").await.remaining()).await.unwrap().total(), 0);
 }

@@ -4,7 +4,6 @@
 #![allow(clippy::future_not_send, reason = "a mock cluster stays on its thread")]
 
 #[path = "harness/proxy.rs"]
-#[allow(dead_code, reason = "each test file uses a part")]
 mod proxy;
 mod support;
 

@@ -1,8 +1,12 @@
 //! A TCP proxy in front of brokers, which tell clients their own addresses and cannot be told others: the proxy writes its
 //! ports over the brokers' in what they answer.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backup_tracker_conformance::DELAY;
@@ -25,26 +29,38 @@ pub(crate) enum Mode {
     LoseAnswers,
     /// Passes everything on, each piece later.
     Delay,
+    /// A black hole to the connections below this number. What they are given arrives when everything passes again, also if the
+    /// client has given them up by then.
+    Hold(usize),
+    /// Swallows the fetches that the broker at this port is asked for, and passes on the rest.
+    LoseFetches(u16),
 }
 
 impl Mode {
-    fn reaches_the_broker(self) -> bool {
-        matches!(self, Self::Pass | Self::LoseAnswers | Self::Delay)
+    fn reaches_the_broker(self, connection: usize) -> bool {
+        match self {
+            Self::Pass | Self::LoseAnswers | Self::Delay | Self::LoseFetches(_) => true,
+            Self::Cut | Self::BlackHole => false,
+            Self::Hold(below) => connection >= below,
+        }
     }
 
-    fn reaches_the_client(self) -> bool {
-        matches!(self, Self::Pass | Self::Delay)
+    fn reaches_the_client(self, connection: usize) -> bool {
+        self != Self::LoseAnswers && self.reaches_the_broker(connection)
     }
 }
 
-/// Waits until the mode lets something through, and then as long as it takes. False: the proxy is gone.
-async fn passes(mode: &mut watch::Receiver<Mode>, lets: fn(Mode) -> bool) -> bool {
-    let Ok(found) = mode.wait_for(|mode| lets(*mode)).await.map(|mode| *mode) else { return false };
+/// Waits until the mode lets something through, and then as long as it takes. `None`: the proxy is gone.
+async fn passes(mode: &mut watch::Receiver<Mode>, lets: impl Fn(Mode) -> bool) -> Option<Mode> {
+    let found = mode.wait_for(|mode| lets(*mode)).await.map(|mode| *mode).ok()?;
     if found == Mode::Delay {
         tokio::time::sleep(DELAY).await;
     }
-    true
+    Some(found)
 }
+
+/// What a request begins with that asks for records.
+const FETCH: [u8; 2] = [0, 1];
 
 /// A port of the proxy, and the broker's port behind it.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +73,10 @@ struct Door {
 pub(crate) struct Proxy {
     doors: Arc<[Door]>,
     mode: watch::Sender<Mode>,
+    /// The connections that are open, by number, and how many there were at all.
+    connections: watch::Sender<(BTreeSet<usize>, usize)>,
+    /// Whether the next answer to a send is to be changed.
+    falsify: Arc<AtomicBool>,
     accepting: Vec<JoinHandle<()>>,
 }
 
@@ -74,16 +94,67 @@ impl Proxy {
         }
         let doors: Arc<[Door]> = doors.into();
         let (mode, watching) = watch::channel(Mode::Pass);
+        let connections = watch::Sender::new((BTreeSet::new(), 0));
+        let falsify = Arc::new(AtomicBool::new(false));
         let accepting = listeners.into_iter().zip(&*doors).map(|(listener, door)| {
             let (doors, broker, watching) = (Arc::clone(&doors), door.broker, watching.clone());
+            let (connections, falsify) = (connections.clone(), Arc::clone(&falsify));
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
-                    tokio::spawn(serve(client, broker, Arc::clone(&doors), watching.clone()));
+                    let mut number = 0;
+                    connections.send_modify(|(open, count)| {
+                        number = *count;
+                        open.insert(number);
+                        *count += 1;
+                    });
+                    let falsify = Arc::clone(&falsify);
+                    let serving =
+                        serve(client, broker, number, Arc::clone(&doors), falsify, watching.clone());
+                    let connections = connections.clone();
+                    tokio::spawn(async move {
+                        serving.await;
+                        connections.send_modify(|(open, _)| {
+                            open.remove(&number);
+                        });
+                    });
                 }
             })
         });
         let accepting = accepting.collect();
-        Ok(Self { doors, mode, accepting })
+        Ok(Self { doors, mode, connections, falsify, accepting })
+    }
+
+    /// Holds the connections that there are, and no newer one. Returns the number below which they are.
+    pub(crate) fn hold(&self) -> usize {
+        let below = self.connections.borrow().1;
+        self.set(Mode::Hold(below));
+        below
+    }
+
+    /// Everything passes again. Waits until the connections below this number have brought what they were given, and have ended.
+    pub(crate) async fn release(&self, below: usize) {
+        self.set(Mode::Pass);
+        self.ended(below).await;
+    }
+
+    /// Ends the connections that there are; those that follow pass everything.
+    pub(crate) async fn renew(&self) {
+        self.set(Mode::Cut);
+        let below = self.connections.borrow().1;
+        self.ended(below).await;
+        self.set(Mode::Pass);
+    }
+
+    /// Lets the next answer to a send say that the broker and the producer disagree about the sequence of events, which is fatal to
+    /// a producer. The broker has taken the event.
+    pub(crate) fn falsify_next_answer(&self) {
+        self.falsify.store(true, Ordering::Release);
+    }
+
+    async fn ended(&self, below: usize) {
+        let mut connections = self.connections.subscribe();
+        let ended = connections.wait_for(|(open, _)| open.range(..below).next().is_none());
+        ended.await.map(drop).unwrap_or_default();
     }
 
     pub(crate) fn servers(&self) -> String {
@@ -103,10 +174,17 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::Receiver<Mode>) {
+async fn serve(
+    client: TcpStream,
+    broker: u16,
+    number: usize,
+    doors: Arc<[Door]>,
+    falsify: Arc<AtomicBool>,
+    mode: watch::Receiver<Mode>,
+) {
     let mut cut = mode.clone();
     let passing = async {
-        if mode.clone().wait_for(|mode| mode.reaches_the_broker()).await.is_err() {
+        if mode.clone().wait_for(|mode| mode.reaches_the_broker(number)).await.is_err() {
             return;
         }
         let Ok(server) = TcpStream::connect((HOST, broker)).await else {
@@ -116,10 +194,18 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
         let (mut from_server, mut to_server) = server.into_split();
         let mut opening = mode.clone();
         let up = async {
-            let mut buffer = vec![0; 16 * 1024];
-            while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
-                if !passes(&mut opening, Mode::reaches_the_broker).await
-                    || to_server.write_all(&buffer[..length]).await.is_err()
+            // Whole requests, so that each is known for what it is.
+            while let Ok(length) = from_client.read_u32().await {
+                let mut request = vec![0; length as usize];
+                if from_client.read_exact(&mut request).await.is_err() {
+                    break;
+                }
+                let passing = passes(&mut opening, |mode| mode.reaches_the_broker(number)).await;
+                let Some(passing) = passing else { break };
+                if passing == Mode::LoseFetches(broker) && request.starts_with(&FETCH) {
+                    continue;
+                }
+                if to_server.write_u32(length).await.is_err() || to_server.write_all(&request).await.is_err()
                 {
                     break;
                 }
@@ -134,7 +220,10 @@ async fn serve(client: TcpStream, broker: u16, doors: Arc<[Door]>, mode: watch::
                     break;
                 }
                 readdress(&mut response, &doors);
-                if !passes(&mut opening, Mode::reaches_the_client).await
+                if falsify.load(Ordering::Acquire) && desynchronise(&mut response) {
+                    falsify.store(false, Ordering::Release);
+                }
+                if passes(&mut opening, |mode| mode.reaches_the_client(number)).await.is_none()
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
                 {
@@ -166,6 +255,22 @@ fn readdress(response: &mut [u8], doors: &[Door]) {
             *port = u32::from(door.port).to_be_bytes();
         }
     }
+}
+
+/// Writes the error OUT_OF_ORDER_SEQUENCE_NUMBER into an answer to a send to the first partition of a topic `test-…`, if it is one
+/// and says that all is well.
+fn desynchronise(response: &mut [u8]) -> bool {
+    const NAME: &[u8] = b"test-";
+    const UUID: usize = 36;
+    // An array of one partition, its number, and no error.
+    const TAKEN: [u8; 7] = [2, 0, 0, 0, 0, 0, 0];
+    let Some(at) = response.windows(NAME.len()).position(|window| window == NAME) else { return false };
+    let Some(rest) = response.get_mut(at + NAME.len() + UUID..) else { return false };
+    let is_taken = rest.starts_with(&TAKEN);
+    if is_taken {
+        rest[TAKEN.len() - 1] = 45;
+    }
+    is_taken
 }
 
 /// How long a request may go unanswered before librdkafka gives up its connection; ten seconds would be long for a test.

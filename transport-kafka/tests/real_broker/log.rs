@@ -10,7 +10,7 @@ use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, CommitMode, Consumer
 use backup_tracker_kafka::rdkafka::message::Message;
 use backup_tracker_kafka::rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSource};
+use backup_tracker_kafka::{CreateTopic, Kafka, KafkaSink, KafkaSource};
 use uuid::Uuid;
 
 use crate::Shared;
@@ -21,6 +21,7 @@ cases! {
     Shared, Needs::Any;
     markers_of_transactions_do_not_remain,
     a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once,
+    a_commit_after_the_topic_was_recreated_skips_nothing_of_the_new_one,
     partitions_that_are_added_during_a_session_are_read,
     the_topics_own_limit_is_known_soon_and_then_refuses_before_an_event_is_sent,
     a_missing_topic_is_not_created_where_the_broker_would,
@@ -69,6 +70,30 @@ impl Topic {
         } else {
             producer.abort_transaction(limit).unwrap();
         }
+    }
+
+    /// Deletes the topic and creates it again, for a new sink.
+    async fn recreate(&self) -> KafkaSink {
+        let admin = self.admin();
+        soon(admin.delete_topics(&[&self.name], &AdminOptions::new())).await.unwrap();
+        soon(async { while self.kafka.sink().open().await.is_ok() {} }).await;
+        let again = self.kafka.clone().create_topic(CreateTopic::new(1, 1));
+        soon(again.sink().open()).await.unwrap()
+    }
+
+    /// Waits until the broker has deleted the group's offset, which it does a little later than the topic.
+    async fn is_forgotten(&self, group: &str) {
+        let mut config = self.client.clone();
+        let tool: BaseConsumer = config.set("group.id", format!("{}-{group}", self.name)).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.name, 0);
+        soon(async {
+            let stored = || tool.committed_offsets(list.clone(), Duration::from_secs(10)).unwrap();
+            while stored().elements()[0].offset() != Offset::Invalid {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
     }
 
     async fn source(&self, group: &str) -> KafkaSource {
@@ -132,11 +157,7 @@ async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(
     let mut source = topic.source("search").await;
     texts(&mut source, 5).await;
     soon(source.commit()).await.unwrap();
-    let admin = topic.admin();
-    soon(admin.delete_topics(&[&topic.name], &AdminOptions::new())).await.unwrap();
-    soon(async { while topic.kafka.sink().open().await.is_ok() {} }).await;
-    let again = topic.kafka.clone().create_topic(CreateTopic::new(1, 1));
-    let mut sink = soon(again.sink().open()).await.unwrap();
+    let mut sink = topic.recreate().await;
     for name in ["new 0", "new 1"] {
         send(&mut sink, "app", name).await;
     }
@@ -152,6 +173,36 @@ async fn a_topic_that_is_recreated_under_a_live_session_is_said_to_be_lost_once(
     assert_eq!(seen, ["new 0", "new 1"]);
     assert_eq!(lost, 1);
     assert!(!source.resumed());
+    // What was read since is of the new topic, and is committed.
+    soon(source.commit()).await.unwrap();
+    let mut later = topic.source("search").await;
+    assert!(later.resumed());
+    assert_eq!(soon(later.remaining()).await.unwrap().total(), 0);
+}
+
+async fn a_commit_after_the_topic_was_recreated_skips_nothing_of_the_new_one(shared: Arc<Shared>) {
+    let topic = topic(&shared, CreateTopic::new(1, 1)).await;
+    let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
+    for number in 0..5 {
+        send(&mut sink, "app", &number.to_string()).await;
+    }
+    let mut source = topic.source("search").await;
+    soon(source.claim("app")).await.unwrap();
+    texts(&mut source, 5).await;
+    soon(source.commit()).await.unwrap();
+    let mut sink = topic.recreate().await;
+    topic.is_forgotten("search").await;
+    // Whether the new topic is shorter than the old one's position, or has grown beyond it.
+    for count in [2, 7] {
+        for number in 0..count {
+            send(&mut sink, "app", &format!("new {number}")).await;
+        }
+        soon(source.commit()).await.unwrap();
+    }
+    let mut next = topic.source("search").await;
+    assert!(!next.resumed());
+    assert_eq!(texts(&mut next, 2).await, ["new 0", "new 1"]);
+    assert_eq!(soon(next.remaining()).await.unwrap().total(), 7);
 }
 
 async fn partitions_that_are_added_during_a_session_are_read(shared: Arc<Shared>) {

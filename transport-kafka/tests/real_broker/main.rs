@@ -11,11 +11,15 @@
 
 #[path = "../harness/cases.rs"]
 mod cases;
+#[path = "../harness/proxy.rs"]
+mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
 #[cfg(feature = "ssl")]
 mod captured;
+mod claim;
+mod late;
 mod log;
 mod moving;
 mod partitions;
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         // The longest first; it waits for most of its time.
         retention::CASES,
         log::CASES,
+        late::CASES,
+        claim::CASES,
         moving::CASES,
         partitions::CASES,
         #[cfg(feature = "ssl")]

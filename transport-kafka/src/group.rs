@@ -1,0 +1,146 @@
+//! What a live session does with its group's position: bind it to an application, and move it.
+//!
+//! Kafka compares nothing. So a session looks at what is stored before it stores anything: whose it is (S16), and whether it is
+//! still there. A broker deletes a group's offsets together with the topic, so that a position that has vanished belongs to a log
+//! that is gone, and written down again it would make the next session skip records of the new log (S12).
+
+use std::time::Duration;
+
+use backup_tracker::transport::Place;
+use backup_tracker::{Error, ErrorKind, Result};
+
+use crate::mark::{Mark, Owner};
+use crate::positions::{self, Client, Stored, as_ours};
+
+pub(crate) const CLAIM: &str = "claim";
+pub(crate) const COMMIT: &str = "commit";
+
+/// What a session knows of its group's position.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Group {
+    /// To whom the session has bound it.
+    pub(crate) owner: Option<Owner>,
+    /// In which partitions the broker was last known to hold an offset of the log that is read.
+    pub(crate) held: Vec<bool>,
+    /// Whether it was said that the position is gone.
+    warned: bool,
+}
+
+impl Group {
+    pub(crate) fn holding(held: Vec<bool>) -> Self {
+        Self { held, ..Self::default() }
+    }
+
+    /// In these partitions a commit was confirmed.
+    pub(crate) fn wrote(&mut self, place: &Place, written: &[bool]) {
+        for (held, written) in self.held.iter_mut().zip(written) {
+            *held |= written;
+        }
+        if written.contains(&false) && !std::mem::replace(&mut self.warned, true) {
+            let (topic, group) = (&place.topic, place.group.as_deref().unwrap_or_default());
+            tracing::warn!(
+                topic,
+                group,
+                "the broker has deleted the group's position, as it does with a topic; this session does not store it again"
+            );
+        }
+    }
+
+    /// The log's records were lost, and the broker may hold nothing for what is read now.
+    pub(crate) fn begin_anew(&mut self, partition: usize) {
+        if let Some(held) = self.held.get_mut(partition) {
+            *held = false;
+        }
+    }
+}
+
+/// Binds what is stored to the application (S16).
+pub(crate) fn claim(
+    client: &Client,
+    place: &Place,
+    partitions: usize,
+    owner: &Owner,
+    timeout: Duration,
+) -> Result<()> {
+    let stored = stored(client, place, CLAIM, partitions, Some(owner), timeout)?;
+    let mut unbound = stored
+        .into_iter()
+        .enumerate()
+        .filter_map(|(partition, stored)| Some((partition, stored?)))
+        .filter(|(_, stored)| stored.mark.owner.is_none())
+        .map(|(partition, Stored { offset, mark })| {
+            (partition, Stored { offset, mark: Mark { owner: Some(owner.clone()), ..mark } })
+        })
+        .peekable();
+    if unbound.peek().is_none() {
+        return Ok(());
+    }
+    as_ours(place, CLAIM, positions::store(client, &place.topic, unbound))
+}
+
+/// Moves the position to these offsets, and says in which partitions the broker holds it now.
+pub(crate) fn commit(
+    client: &Client,
+    place: &Place,
+    next: &[i64],
+    group: &Group,
+    timeout: Duration,
+) -> Result<Vec<bool>> {
+    let stored = stored(client, place, COMMIT, next.len(), group.owner.as_ref(), timeout)?;
+    let held = |partition: usize| group.held.get(partition).copied().unwrap_or_default();
+    let is_there: Vec<bool> =
+        stored.iter().enumerate().map(|(at, stored)| stored.is_some() || !held(at)).collect();
+    let moved = stored.into_iter().zip(next).enumerate().filter(|(partition, _)| is_there[*partition]).map(
+        |(partition, (stored, &offset))| {
+            // Who has not claimed the position leaves it to whom it belongs.
+            let owner = group.owner.clone().or_else(|| stored?.mark.owner);
+            (partition, Stored { offset, mark: Mark { is_start: false, owner } })
+        },
+    );
+    if is_there.iter().all(|is_there| !is_there) {
+        return Ok(is_there);
+    }
+    match as_ours(place, COMMIT, positions::store(client, &place.topic, moved)) {
+        // The log is gone, and its position with it.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Lost) => {
+            tracing::debug!(%error, "nothing is committed");
+            Ok(vec![false; next.len()])
+        }
+        outcome => outcome.map(|()| is_there),
+    }
+}
+
+/// That records were lost is for `next` to say (S12), which finds out by itself.
+pub(crate) fn without_loss(place: &Place, operation: &'static str, error: Error) -> Error {
+    if error.kind() == ErrorKind::Lost {
+        let message = "the log's bounds have changed; ask again";
+        return place.error(ErrorKind::Unavailable, operation, message).with_source(error);
+    }
+    error
+}
+
+/// What is stored, unless it is another application's.
+fn stored(
+    client: &Client,
+    place: &Place,
+    operation: &'static str,
+    partitions: usize,
+    owner: Option<&Owner>,
+    timeout: Duration,
+) -> Result<Vec<Option<Stored>>> {
+    let found = positions::ask_for_stored(client, &place.topic, partitions, timeout);
+    let stored = as_ours(place, operation, found)?;
+    let owners = stored.iter().flatten().filter_map(|stored| stored.mark.owner.as_ref());
+    match (owner, owners.clone().find(|found| Some(*found) != owner)) {
+        (Some(ours), Some(theirs)) => {
+            let (group, topic) = (place.group.as_deref().unwrap_or_default(), &place.topic);
+            let message = format!(
+                "the group `{group}` keeps the position of the application `{theirs}`, and this service follows `{ours}`; choose \
+                 another group for this service, or give the group away by deleting its offsets: `kafka-consumer-groups.sh \
+                 --delete-offsets --group {group} --topic {topic}`"
+            );
+            Err(place.error(ErrorKind::Config, operation, message))
+        }
+        _ => Ok(stored),
+    }
+}
