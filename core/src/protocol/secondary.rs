@@ -245,9 +245,9 @@ impl Secondary {
 
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let held = self.held.as_ref().and_then(|held| match held.waits {
-            Waits::ForListeners { until } => Some(until),
-            Waits::ForCommit { retry_at } => Some(retry_at),
+        let held = self.held.as_ref().map(|held| match held.waits {
+            Waits::ForListeners { until } => until,
+            Waits::ForCommit { retry_at } => retry_at,
         });
         [held, self.count_due(), self.commit_due(), self.silence_due()].into_iter().flatten().min()
     }

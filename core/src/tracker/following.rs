@@ -28,8 +28,8 @@ pub(super) struct Following<S> {
 
 /// How far a following has come.
 enum Progress<S> {
-    Opening(Surroundings),
-    Follows(Follower<S>),
+    Opening(Box<Surroundings>),
+    Follows(Box<Follower<S>>),
     /// Only between the two.
     Between,
 }
@@ -39,7 +39,7 @@ impl<S: EventSource> Following<S> {
     /// that the board ends however this ends.
     pub(super) async fn run(self, around: Surroundings, mut close: watch::Receiver<bool>, end: EndOfBoard) {
         let board = around.board.clone();
-        let mut progress = Progress::Opening(around);
+        let mut progress = Progress::Opening(Box::new(around));
         let following = AssertUnwindSafe(self.follow(&mut progress)).catch_unwind();
         let result = tokio::select! {
             biased;
@@ -77,7 +77,7 @@ impl<S: EventSource> Following<S> {
         let machine = Secondary::new(application, settings, source.resumed());
         around.board.publish(machine.view());
         if let Progress::Opening(around) = std::mem::replace(progress, Progress::Between) {
-            *progress = Progress::Follows(Follower::new(source, machine, around));
+            *progress = Progress::Follows(Box::new(Follower::new(source, machine, *around)));
         }
         match progress {
             Progress::Follows(follower) => follower.follow().await,
@@ -123,7 +123,7 @@ async fn finish<S: EventSource>(progress: Progress<S>, last: Notice) -> Result<(
             }
             around
         }
-        Progress::Opening(around) => around,
+        Progress::Opening(around) => *around,
         Progress::Between => return Ok(()),
     };
     drop(around.dispatcher.call(Call::Notice(last)));

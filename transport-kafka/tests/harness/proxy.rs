@@ -51,7 +51,7 @@ impl Mode {
 }
 
 /// Waits until the mode lets something through, and then as long as it takes. `None`: the proxy is gone.
-async fn passes(mode: &mut watch::Receiver<Mode>, lets: impl Fn(Mode) -> bool) -> Option<Mode> {
+async fn passes(mode: &mut watch::Receiver<Mode>, lets: impl Fn(Mode) -> bool + Send + Sync) -> Option<Mode> {
     let found = mode.wait_for(|mode| lets(*mode)).await.map(|mode| *mode).ok()?;
     if found == Mode::Delay {
         tokio::time::sleep(DELAY).await;

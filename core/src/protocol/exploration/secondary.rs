@@ -271,7 +271,7 @@ impl<'a> World<'a> {
             Entry::Own(id, _, to) => Some((place, *id, *to)),
             _ => None,
         });
-        let newest = own.clone().last().map(|(place, ..)| place);
+        let newest = own.clone().next_back().map(|(place, ..)| place);
         for (place, id, to) in own {
             let made_for =
                 self.order == CommitOrder::CommitFirst && to == BackupState::Ready && Some(place) == newest;
