@@ -185,6 +185,23 @@ impl Error {
         self.map(|inner| inner.cause = Some(cause))
     }
 
+    /// The error as one that may pass: [`Unavailable`](ErrorKind::Unavailable), because of the kind that it had. For what is
+    /// permanent when a session is opened, and may come back while it is open.
+    ///
+    /// ```
+    /// use backup_tracker::{Error, ErrorKind};
+    ///
+    /// let error = Error::new(ErrorKind::NotFound, "read", "no such stream").into_transient();
+    /// assert_eq!((error.kind(), error.cause()), (ErrorKind::Unavailable, Some(ErrorKind::NotFound)));
+    /// ```
+    #[must_use]
+    pub fn into_transient(self) -> Self {
+        if self.is_transient() {
+            return self;
+        }
+        self.map(|inner| inner.cause = Some(std::mem::replace(&mut inner.kind, ErrorKind::Unavailable)))
+    }
+
     /// An error that passes as the one that does not: of the kind of its cause.
     pub(crate) fn into_permanent(self) -> Self {
         self.map(|inner| inner.kind = inner.cause.take().unwrap_or(inner.kind))

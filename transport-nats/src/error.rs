@@ -13,6 +13,13 @@ pub(crate) trait NatsErrors {
     /// The error of an operation whose exchange with the server failed.
     fn failure(&self, operation: &'static str, failure: Failure) -> Error;
 
+    /// As [`failure`](Self::failure), of a session that is open: a stream that is deleted may be created again.
+    fn in_session(&self, operation: &'static str, failure: Failure) -> Error {
+        let may_come_back = failure.is(ErrorCode::STREAM_NOT_FOUND);
+        let error = self.failure(operation, failure);
+        if may_come_back { error.into_transient() } else { error }
+    }
+
     /// The error of a connection that could not be made to any of these servers.
     fn connect(&self, operation: &'static str, servers: &[ServerAddr], cause: ConnectError) -> Error;
 }

@@ -179,7 +179,7 @@ impl NatsSource {
                     Err(End::Failed(failure)) => {
                         self.reader = None;
                         self.suspicious = matches!(failure, Failure::ConnectionLost);
-                        return Err(self.place.failure(READ, failure));
+                        return Err(self.place.in_session(READ, failure));
                     }
                 }
             } else {
@@ -188,7 +188,7 @@ impl NatsSource {
                 if begun.is_ok() && self.suspicious && self.reader.is_some() {
                     begun = self.fetch_one(deadline).await;
                 }
-                begun.map_err(|failure| self.place.failure(READ, failure))?;
+                begun.map_err(|failure| self.place.in_session(READ, failure))?;
             }
         }
     }
@@ -197,7 +197,7 @@ impl NatsSource {
     /// the stream knows.
     async fn is_a_gap(&mut self) -> Result<bool> {
         let info = self.log.info(&self.link, self.deadline()).await;
-        let info = info.map_err(|failure| self.place.failure(READ, failure))?;
+        let info = info.map_err(|failure| self.place.in_session(READ, failure))?;
         let loss = self.loss(&info);
         if let Some(why) = &loss {
             self.lose(why);
@@ -302,7 +302,7 @@ impl EventSource for NatsSource {
             Ok(count) => Ok(count.into()),
             // The next read says that the stream is gone, and this does not (S12).
             Err(failure) if !self.said_lost() && failure.is(ErrorCode::STREAM_NOT_FOUND) => Ok(0.into()),
-            Err(failure) => Err(self.place.failure(REMAINING, failure)),
+            Err(failure) => Err(self.place.in_session(REMAINING, failure)),
         }
     }
 

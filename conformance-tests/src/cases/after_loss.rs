@@ -10,7 +10,7 @@ use crate::scene::{LIFE, OWN, Secondary, noise, step};
 
 cases! {
     after_a_loss_between_sessions_the_gate_is_shut_until_a_step: T14 S12, needs Trim;
-    after_a_loss_in_a_live_session_the_gate_is_shut_until_a_step: T14 S12, needs RecreateLive;
+    after_a_loss_in_a_live_session_the_gate_is_shut_until_a_step: T14 S12, needs RecreateLive TellsRecreated;
     steps_that_are_read_again_after_a_loss_are_applied_again: T14 T11 S12, needs RecreateLive TellsRecreated;
     each_loss_is_counted_and_none_is_taken_for_trouble: T14 T9 S12, needs RecreateLive TellsRecreated;
 }
