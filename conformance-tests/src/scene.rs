@@ -122,10 +122,11 @@ impl<L: Lane> Bench<L> {
         let reading = async {
             // What remains may be counted too high at first, so a `next` that waits is given up and asked again.
             while reader.remaining().await? > 0 {
-                let Ok(next) = tokio::time::timeout(self.clock.quiet, reader.next()).await else { continue };
-                let key = next?.key;
-                if let Some(found) = steps.iter().position(|step| Some(step.id) == key) {
-                    return Ok(Some(found));
+                while let Ok(next) = tokio::time::timeout(self.clock.quiet, reader.next()).await {
+                    let key = next?.key;
+                    if let Some(found) = steps.iter().position(|step| Some(step.id) == key) {
+                        return Ok(Some(found));
+                    }
                 }
             }
             Ok(None)
