@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backup_tracker::{
     BackupState, BackupTracker, Delivery, Error, ErrorKind, Event, Health, PrimaryBackupTracker, Result,
-    RetryPolicy, Sink,
+    RetryPolicy, SimpleBackupTracker, Sink,
 };
 use backup_tracker_memory::MemoryLog;
 use tokio::runtime::{Builder, Runtime};
@@ -156,4 +156,19 @@ async fn a_source_of_the_trace_context_that_panics_costs_the_trace_context_only(
     primary.start_backup().await.unwrap();
     primary.finish_backup().await.unwrap();
     assert!(log.records()[0].headers.iter().all(|header| header.name != "traceparent"));
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_tracker() {
+    let primary = once(&log());
+    let simple = SimpleBackupTracker::new("app").unwrap();
+    for (mut states, ends) in [
+        (primary.watch(), within(primary.close()).await.is_ok()),
+        (simple.watch(), within(simple.close()).await.is_ok()),
+    ] {
+        assert!(ends);
+        assert!(within(states.changed()).await.is_err());
+        assert_eq!(*states.borrow(), Starting);
+    }
+    assert!(within(primary.watch().changed()).await.is_err());
 }

@@ -1,6 +1,6 @@
-//! T9: what a secondary shows while it cannot reach the broker, and that it finds back by itself.
+//! T9, T13: what a secondary shows and does while it cannot reach the broker, and that it finds back by itself.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use backup_tracker::BackupState::Ready;
 use backup_tracker::Health;
@@ -13,6 +13,7 @@ use crate::scene::{LIFE, OWN, step};
 cases! {
     an_outage_shows_in_health_and_passes = shows(Fault::Cut): T9 S10, needs Cut;
     the_brokers_death_shows_in_health_and_passes = shows(Fault::Kill): T9 S10, needs Kill;
+    in_silence_the_gate_shuts_if_asked_to_and_opens_when_contact_is_back: T13 S10, needs Cut;
 }
 
 /// The attempts in a row, and since when.
@@ -60,4 +61,23 @@ async fn shows<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
     secondary.told_all(&life[1..2], false).await?;
     secondary.gate_is_shut()?;
     secondary.counted("losses", 0, |stats| stats.losses)
+}
+
+async fn in_silence_the_gate_shuts_if_asked_to_and_opens_when_contact_is_back<L: Lane>(
+    bench: Bench<L>,
+) -> Outcome {
+    let life = LIFE.map(|(from, to)| step(OWN, from, to));
+    bench.announce(&life[..1]).await?;
+    let soon = Duration::from_millis(20);
+    let mut secondary = bench.secondary_with("g", |builder| builder.shut_gate_after_silence(soon)).await?;
+    secondary.told(&life[0]).await?;
+    secondary.synced().await?;
+    secondary.gate_opens().await?;
+    bench.gone(Fault::Cut).await?;
+    let gate = secondary.tracker.gate();
+    bench.clock.within("the gate to shut in silence", bench.clock.patience, gate.shut()).await?;
+    secondary.is_in(Ready)?;
+    bench.heal().await?;
+    secondary.gate_opens().await?;
+    secondary.is_in(Ready)
 }

@@ -1,130 +1,29 @@
 //! What a secondary applies, commits and tells, record by record (T1 to T6, T8, T10 to T14, S12).
 
+mod interface;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::View;
-use super::applier::{Applied, Applier, Skip};
+use super::applier::{Applied, Applier};
 use super::backlog::Backlog;
 use super::calls::{Call, Calls};
 use super::place::Place;
 use crate::error::Error;
 use crate::event::Position;
 use crate::listener::{Change, Notice};
-use crate::source::Remaining;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
 use crate::wire::{DecodeError, Decoded};
+
+pub use interface::CommitOrder;
+pub(crate) use interface::{Effect, Input, Settings};
 
 /// How long a step to Ready may wait for the listeners of earlier steps, with the gate shut and nothing read meanwhile, so that
 /// its commit covers nothing that was not told. After that the gate follows the log without the commit until they have returned
 /// (T12).
 pub(crate) const LISTENER_GRACE: Duration = Duration::from_secs(1);
-
-/// Whether the position moves before or after the listeners of a step to Ready (T2).
-///
-/// In both orders a commit never covers a step whose listeners have not returned, except, in the first one, the Ready for
-/// which it is made. So after a crash every other step is told again whose listeners had not returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum CommitOrder {
-    /// Commit, then apply, then listeners. A listener that ends the process does not meet the same event again after the
-    /// restart; in exchange, its work for this event may never be done.
-    ///
-    /// Where the gate is open already, and where listeners are still busy with an earlier step for more than 1 s, the step is
-    /// applied first, so that a later operation is seen at once; its listeners wait for the commit. A Ready that could not be committed before the next step came is passed over
-    /// ([`Change::passed_over`]).
-    #[default]
-    CommitFirst,
-    /// Apply, then listeners, then commit. No listener of Ready is ever missed; in exchange, one that ends the process
-    /// meets the same event again after each restart. The gate opens when the step is applied and waits for no listener.
-    ListenersFirst,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) order: CommitOrder,
-    pub(crate) shut_while_starting: bool,
-    /// Whether the gate opens after a loss although no step has said where the application is (T14).
-    pub(crate) open_after_loss: bool,
-    /// The gate shuts when the source was out of contact for so long (T13).
-    pub(crate) shut_after_silence: Option<Duration>,
-    /// While Ready, the position follows other applications' events at most this often (T3).
-    pub(crate) commit_interval: Duration,
-    /// While Ready and quiet, the position is committed again this often, so that the broker does not forget it.
-    pub(crate) keep_alive: Duration,
-}
-
-/// Time is the time since the tracker was built.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// The session begins; only once, before anything else.
-    Begin,
-    Record {
-        position: Position,
-        decoded: Result<Decoded, DecodeError>,
-        now: Duration,
-    },
-    /// So many records that are certainly about other applications (T1). They are counted already.
-    Others {
-        position: Position,
-        count: u64,
-        now: Duration,
-    },
-    /// The source says that records were lost under its position (S12). Nothing is asked of it before `again_at`.
-    Lost {
-        error: Error,
-        again_at: Duration,
-    },
-    /// What [`Effect::CountRemaining`] asked for.
-    Remaining(Remaining),
-    /// It was not answered. To be asked again from then on.
-    NotCounted {
-        retry_at: Duration,
-    },
-    /// What [`Effect::Commit`] asked for is confirmed.
-    Committed {
-        now: Duration,
-    },
-    /// It is not; the position is the old one or the new one. To be tried again from then on.
-    NotCommitted {
-        retry_at: Duration,
-    },
-    /// The listeners of the last [`Effect::Call`] have returned.
-    Returned,
-    /// Reading has failed, and is not known to work again.
-    OutOfContact {
-        now: Duration,
-    },
-    /// Reading works again.
-    InContact,
-    /// Time passes; see [`Secondary::deadline`].
-    Tick {
-        now: Duration,
-    },
-}
-
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Commit, and say [`Input::Committed`], [`Input::NotCommitted`] or [`Input::Lost`] before anything else is said. Unless
-    /// `insist`, reading comes first: an attempt that takes long is given up.
-    Commit { insist: bool },
-    /// Show this to the world.
-    Publish(View),
-    /// Count and log the step.
-    Applied { transition: BackupTransition, replay: bool, missed: bool },
-    /// Call the listeners, and say [`Input::Returned`] when they have returned.
-    Call(Call),
-    /// Count and log the record.
-    Skip { position: Position, reason: Skip },
-    /// Log that steps are missing before this one.
-    Gap { position: Position, known: BackupState, from: BackupState },
-    /// Count and warn that this step stands in another partition than the one before it, so that their order is not certain.
-    PartitionChange { position: Position, before: u32 },
-    /// Ask the source what remains, and say [`Input::Remaining`], [`Input::NotCounted`] or [`Input::Lost`]. Reading comes first
-    /// once all of the backlog is read.
-    CountRemaining,
-}
 
 /// The machine.
 #[derive(Debug)]

@@ -1,10 +1,14 @@
-//! What a secondary counts.
+//! What a secondary counts, and what it logs of records that have no effect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::{debug, info, warn};
+
 use super::secondary::SecondaryStats;
+use crate::event::Position;
 use crate::metrics::{Counter, ListenerMetrics, Series, SkipReason, Tally};
+use crate::protocol::applier::Skip;
 use crate::state::BackupState;
 
 /// See [`SecondaryStats`].
@@ -71,5 +75,54 @@ impl Counters {
             passed_over: self.passed_over.read(),
             listener_failures: self.listeners.failures.read(),
         }
+    }
+
+    /// Once is enough: where the primary spreads its steps, most of them follow one of another partition.
+    pub(super) fn partition_change(&self, position: Position, before: u32) {
+        let counter = &self.partition_changes;
+        counter.add_one();
+        if counter.read() > 1 {
+            debug!(%position, before, "this step, too, stands in another partition than the one before it");
+            return;
+        }
+        warn!(
+            %position,
+            before,
+            "this step stands in another partition than the one before it, so that their order is not certain: the primary \
+             spreads its steps, as Java's does, or partitions were added; give the topic one partition, or write it with a \
+             primary of this library"
+        );
+    }
+
+    pub(super) fn skip(&self, position: Position, reason: Skip) {
+        let counter = match reason {
+            Skip::OtherApplication => &self.other_application,
+            Skip::OtherAction(action) => {
+                debug!(%position, action, "skipped: an action that is neither a backup nor a restore");
+                &self.other_action
+            }
+            Skip::Undecodable(error) => {
+                warn!(%position, %error, "skipped: not a transition");
+                &self.undecodable
+            }
+            Skip::Forbidden { from, to } => {
+                warn!(%position, %from, %to, "skipped: the state table forbids this step");
+                &self.forbidden
+            }
+            Skip::Duplicate(id) => {
+                info!(%position, %id, "skipped: applied before");
+                &self.duplicate
+            }
+            Skip::OtherOperation { named, running } => {
+                warn!(
+                    %position,
+                    %named,
+                    %running,
+                    "skipped: it ends another operation than the one that runs; two primaries announce this application"
+                );
+                &self.other_operation
+            }
+        };
+        counter.add_one();
     }
 }

@@ -15,10 +15,9 @@ use super::counters::Counters;
 use super::dispatch::{Dispatcher, Done};
 use super::patience::{GiveUp, Patience, Reading};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Position, Record};
+use crate::event::Record;
 use crate::health::Activity;
 use crate::metrics::Share;
-use crate::protocol::applier::Skip;
 use crate::protocol::calls::Call;
 use crate::protocol::secondary::{Effect, Input, Secondary};
 use crate::retry::RetryPolicy;
@@ -273,12 +272,12 @@ impl<S: EventSource> Follower<S> {
                 counters.applied[to as usize].add_one();
                 board.stepped(&transition, missed);
             }
-            Effect::Skip { position, reason } => self.skip(position, reason),
+            Effect::Skip { position, reason } => counters.skip(position, reason),
             Effect::Gap { position, known, from } => {
                 counters.gaps.add_one();
                 warn!(%position, %known, %from, "steps are missing before this one; following its target");
             }
-            Effect::PartitionChange { position, before } => self.partition_change(position, before),
+            Effect::PartitionChange { position, before } => counters.partition_change(position, before),
         }
         Ok(None)
     }
@@ -349,56 +348,6 @@ impl<S: EventSource> Follower<S> {
         }
         self.running = Some(self.around.dispatcher.call(call));
         None
-    }
-
-    /// Once is enough: where the primary spreads its steps, most of them follow one of another partition.
-    fn partition_change(&self, position: Position, before: u32) {
-        let counter = &self.around.counters.partition_changes;
-        counter.add_one();
-        if counter.read() > 1 {
-            debug!(%position, before, "this step, too, stands in another partition than the one before it");
-            return;
-        }
-        warn!(
-            %position,
-            before,
-            "this step stands in another partition than the one before it, so that their order is not certain: the primary \
-             spreads its steps, as Java's does, or partitions were added; give the topic one partition, or write it with a \
-             primary of this library"
-        );
-    }
-
-    fn skip(&self, position: Position, reason: Skip) {
-        let counters = &self.around.counters;
-        let counter = match reason {
-            Skip::OtherApplication => &counters.other_application,
-            Skip::OtherAction(action) => {
-                debug!(%position, action, "skipped: an action that is neither a backup nor a restore");
-                &counters.other_action
-            }
-            Skip::Undecodable(error) => {
-                warn!(%position, %error, "skipped: not a transition");
-                &counters.undecodable
-            }
-            Skip::Forbidden { from, to } => {
-                warn!(%position, %from, %to, "skipped: the state table forbids this step");
-                &counters.forbidden
-            }
-            Skip::Duplicate(id) => {
-                info!(%position, %id, "skipped: applied before");
-                &counters.duplicate
-            }
-            Skip::OtherOperation { named, running } => {
-                warn!(
-                    %position,
-                    %named,
-                    %running,
-                    "skipped: it ends another operation than the one that runs; two primaries announce this application"
-                );
-                &counters.other_operation
-            }
-        };
-        counter.add_one();
     }
 }
 

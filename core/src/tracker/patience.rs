@@ -8,7 +8,7 @@ use crate::error::ErrorKind;
 use crate::health::Activity;
 use crate::retry::{RetryPolicy, Waits};
 
-/// How long trouble of which cause may last: for ever where nothing is set.
+/// How long trouble of which cause may last: forever where nothing is set.
 #[derive(Debug, Default)]
 pub(super) struct GiveUp {
     limits: Vec<(ErrorKind, Duration)>,

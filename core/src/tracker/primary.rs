@@ -1,34 +1,36 @@
 //! The primary: announces every step before it takes it.
 
+mod builder;
+
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Instrument, error, info_span};
+use tracing::error;
 use uuid::Uuid;
 
-use super::announce::{Announcer, Answer, Request};
-use super::board::{Board, EndOfBoard};
+use super::announce::{Answer, Request};
+use super::board::Board;
 use super::connection::Connection;
-use super::dispatch::{self, Dispatcher, Listeners, panic_message, wait_unless_inside};
+use super::dispatch::{panic_message, wait_unless_inside};
 use super::operation::{WorkError, around};
-use super::{BackupTracker, checked_application, now_millis, runtime};
+use super::{BackupTracker, now_millis};
 use crate::erased::Opener;
 use crate::error::{BoxError, Delivery, Error, Result};
-use crate::event::Header;
 use crate::gate::WorkGate;
 use crate::health::Health;
 use crate::listener::reentry;
-use crate::metrics::{AnnouncerMetrics, ListenerMetrics, Role, Series};
-use crate::protocol::primary::{Action, Command, Primary};
+use crate::metrics::ListenerMetrics;
+use crate::protocol::primary::{Action, Command};
+#[cfg(doc)]
 use crate::retry::RetryPolicy;
 use crate::sink::Sink;
 use crate::state::BackupState;
 use crate::transition::BackupTransition;
-use crate::wire::{OPERATION_HEADER, WireFormat};
+
+pub use builder::PrimaryBuilder;
 
 /// The service that orchestrates backups and restores, and is the authority on the state of its application. (T7;
 /// `KafkaPrimaryBackupTracker` in the Java module.)
@@ -97,7 +99,7 @@ type Reply = Result<oneshot::Receiver<Result<Answer>>>;
 impl PrimaryBackupTracker {
     /// A primary of `application` that announces through `sink`.
     pub fn builder<S: Sink + 'static>(application: impl Into<String>, sink: S) -> PrimaryBuilder<S> {
-        Self::builder_on(application.into(), Connection::Open(sink))
+        PrimaryBuilder::new(application.into(), Connection::Open(sink))
     }
 
     /// A primary of `application` whose sink is opened in the background, so that it can be built while the broker is not there
@@ -130,20 +132,7 @@ impl PrimaryBackupTracker {
         S: Sink + 'static,
         F: Future<Output = Result<S>> + Send + 'static,
     {
-        Self::builder_on(application.into(), Connection::Opening(Opener::new(open)))
-    }
-
-    fn builder_on<S>(application: String, connection: Connection<S>) -> PrimaryBuilder<S> {
-        PrimaryBuilder {
-            application,
-            connection,
-            state: BackupState::Starting,
-            wire_format: None,
-            headers: Vec::new(),
-            retry: RetryPolicy::new(),
-            listeners: Listeners::new(),
-            traceparent: None,
-        }
+        PrimaryBuilder::new(application.into(), Connection::Opening(Opener::new(open)))
     }
 
     /// Announces that a backup begins, runs `work`, and announces that it has ended, in every case: when the work returns a
@@ -324,122 +313,5 @@ impl fmt::Debug for PrimaryBackupTracker {
             .field("state", &self.board.state())
             .field("health", &self.health())
             .finish_non_exhaustive()
-    }
-}
-
-/// Builds a [`PrimaryBackupTracker`].
-#[must_use = "a builder does nothing until `build`"]
-pub struct PrimaryBuilder<S> {
-    application: String,
-    connection: Connection<S>,
-    state: BackupState,
-    wire_format: Option<WireFormat>,
-    headers: Vec<Header>,
-    retry: RetryPolicy,
-    listeners: Listeners<PrimaryBackupTracker>,
-    traceparent: Option<Arc<Traceparent>>,
-}
-
-impl<S: Sink + 'static> PrimaryBuilder<S> {
-    /// How transitions are written: the sink's default unless set.
-    pub fn wire_format(mut self, format: WireFormat) -> Self {
-        self.wire_format = Some(format);
-        self
-    }
-
-    /// The state to begin in: Starting unless set. For a process that takes up where another one left off and knows, from the
-    /// log's last word, in which state that was: secondaries find their own state in its first announcement.
-    /// [`startup_complete`](BackupTracker::startup_complete) leads to Ready from each.
-    pub fn state(mut self, state: BackupState) -> Self {
-        self.state = state;
-        self
-    }
-
-    /// A header that goes with every announcement, in addition to `content-type`, `traceparent` and `backup-tracker-operation`,
-    /// which are the library's own.
-    /// May be called several times. Readers ignore headers that they do not know, those in Java all of them.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.headers.push(Header::new(name, value));
-        self
-    }
-
-    /// For how long a failed announcement is tried again: [`RetryPolicy::new`] unless set.
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    listener_setters!(PrimaryBackupTracker);
-
-    /// Where the W3C trace context of a call comes from, as the value of a `traceparent` header. Asked in the caller's task;
-    /// without an answer the header is left out.
-    pub fn traceparent(mut self, current: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        self.traceparent = Some(Arc::new(current));
-        self
-    }
-
-    /// The tracker, in Starting or in the state that was set. It announces on the current Tokio runtime, inside the current
-    /// `tracing` span.
-    ///
-    /// # Errors
-    ///
-    /// [`Config`](crate::ErrorKind::Config) for a blank application, for a header whose name is blank or the library's own, and
-    /// outside a Tokio runtime.
-    pub fn build(self) -> Result<PrimaryBackupTracker> {
-        let application = checked_application(&self.application)?;
-        self.headers.iter().try_for_each(check_header)?;
-        let runtime = runtime()?;
-        let _inside = runtime.enter();
-        let span = info_span!("primary", application = &*application);
-        let _spanned = span.enter();
-
-        let series = Series::new(application.clone(), Role::Primary);
-        let (strong, requests) = mpsc::unbounded_channel();
-        let tracker = PrimaryBackupTracker {
-            application: application.clone(),
-            board: Arc::new(Board::new(self.state, true, !self.state.is_operation(), &series)),
-            requests: Requests::Strong(strong.clone()),
-            traceparent: self.traceparent,
-            listener_metrics: dispatch::metrics(&self.listeners, &series),
-        };
-        let weak = PrimaryBackupTracker { requests: Requests::Weak(strong.downgrade()), ..tracker.clone() };
-        let (board, listener_metrics) = (tracker.board.clone(), tracker.listener_metrics.clone());
-        let announcer = Announcer {
-            machine: Primary::new(application, self.state),
-            wire_format: self.wire_format,
-            headers: self.headers,
-            connection: self.connection,
-            failure: None,
-            retry: self.retry,
-            board: tracker.board.clone(),
-            dispatcher: Dispatcher::spawn(
-                self.listeners,
-                move || Some(weak.clone()),
-                board,
-                listener_metrics,
-            ),
-            metrics: AnnouncerMetrics::new(&series),
-        };
-        let end = EndOfBoard::new(tracker.board.clone(), "announce");
-        runtime.spawn(announcer.run(requests, end).in_current_span());
-        Ok(tracker)
-    }
-}
-
-fn check_header(header: &Header) -> Result<()> {
-    let name = header.name.trim();
-    if name.is_empty() {
-        return Err(Error::config("header", "its name is blank; give it one"));
-    }
-    if ["content-type", "traceparent", OPERATION_HEADER].iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        let message = format!("the library writes `{name}` by itself; choose another name");
-        return Err(Error::config("header", message));
-    }
-    Ok(())
-}
-
-impl<S> fmt::Debug for PrimaryBuilder<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrimaryBuilder").field("application", &self.application).finish_non_exhaustive()
     }
 }

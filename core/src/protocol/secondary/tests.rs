@@ -2,7 +2,7 @@ use super::*;
 use uuid::Uuid;
 
 use crate::error::ErrorKind;
-use crate::protocol::applier::REMEMBERED_IDS;
+use crate::protocol::applier::{REMEMBERED_IDS, Skip};
 use crate::protocol::backlog::RECOUNT_AFTER;
 use BackupState::{BackingUp, Ready, Restoring, Starting};
 
