@@ -70,6 +70,39 @@ impl Place {
         }
     }
 
+    /// A group that another application has claimed (S16): [`Config`](ErrorKind::Config), naming both. `remedy` says how the group
+    /// is made a new one, where something can be typed for that.
+    ///
+    /// ```
+    /// use backup_tracker::transport::Place;
+    ///
+    /// let place = Place::new("backups").with_group("search");
+    /// let error = place.claimed_by("claim", "maps", "shop", Some("`forget search`"));
+    /// assert_eq!(
+    ///     error.message(),
+    ///     "group `search` belongs to application `maps`, not to `shop`; choose another group for this service, or, once no service \
+    ///      of `maps` uses it, make the group a new one: `forget search`"
+    /// );
+    /// ```
+    pub fn claimed_by(
+        &self,
+        operation: &'static str,
+        owner: &str,
+        application: &str,
+        remedy: Option<&str>,
+    ) -> Error {
+        let group = self.group.as_deref().unwrap_or_default();
+        let mut message = format!(
+            "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service"
+        );
+        if let Some(remedy) = remedy {
+            message.push_str(&format!(
+                ", or, once no service of `{owner}` uses it, make the group a new one: {remedy}"
+            ));
+        }
+        self.error(ErrorKind::Config, operation, message)
+    }
+
     /// An event that is refused before anything is sent: [`Rejected`](ErrorKind::Rejected) and
     /// [`NotSent`](Delivery::NotSent).
     pub fn rejected(&self, message: impl Into<String>) -> Error {

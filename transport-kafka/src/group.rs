@@ -134,12 +134,9 @@ fn stored(
     match (owner, owners.clone().find(|found| Some(*found) != owner)) {
         (Some(ours), Some(theirs)) => {
             let (group, topic) = (place.group.as_deref().unwrap_or_default(), &place.topic);
-            let message = format!(
-                "the group `{group}` keeps the position of the application `{theirs}`, and this service follows `{ours}`; choose \
-                 another group for this service, or give the group away by deleting its offsets: `kafka-consumer-groups.sh \
-                 --delete-offsets --group {group} --topic {topic}`"
-            );
-            Err(place.error(ErrorKind::Config, operation, message))
+            let remedy =
+                format!("`kafka-consumer-groups.sh --delete-offsets --group {group} --topic {topic}`");
+            Err(place.claimed_by(operation, &theirs.to_string(), &ours.to_string(), Some(&remedy)))
         }
         _ => Ok(stored),
     }

@@ -93,12 +93,7 @@ impl EventSource for MemorySource {
         match claimed {
             None => Err(self.unavailable(CLAIM)),
             Some(Ok(())) => Ok(()),
-            Some(Err(owner)) => {
-                let message = format!(
-                    "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service"
-                );
-                Err(self.place.error(ErrorKind::Config, CLAIM, message))
-            }
+            Some(Err(owner)) => Err(self.place.claimed_by(CLAIM, &owner, application, None)),
         }
     }
 

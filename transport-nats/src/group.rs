@@ -141,14 +141,8 @@ impl Group {
     }
 
     fn taken(&self, session: Session<'_>, owner: &str, application: &str) -> Error {
-        let Session { place, operation, .. } = session;
-        let group = place.group.as_deref().unwrap_or_default();
         let delete = self.key.delete_command();
-        let message = format!(
-            "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service, or, \
-             once no service of `{owner}` uses it, `{delete}` makes the group a new one"
-        );
-        place.error(ErrorKind::Config, operation, message)
+        session.place.claimed_by(session.operation, owner, application, Some(&format!("`{delete}`")))
     }
 
     async fn read(&self, session: Session<'_>, deadline: Instant) -> Result<(Option<Stored>, u64)> {

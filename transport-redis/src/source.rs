@@ -147,11 +147,7 @@ fn taken_by(place: &Place, operation: &'static str, owner: &str, application: &s
     let destroy = command_line(&["XGROUP", "DESTROY", &place.topic, group]);
     let side = script::side_key(&place.topic);
     let forget = command_line(&["HDEL", &side, &format!("group:{group}"), &format!("application:{group}")]);
-    let message = format!(
-        "group `{group}` belongs to application `{owner}`, not to `{application}`; choose another group for this service, or, once no \
-         service of `{owner}` uses it, `{destroy}` and `{forget}` make the group a new one"
-    );
-    place.error(ErrorKind::Config, operation, message)
+    place.claimed_by(operation, owner, application, Some(&format!("`{destroy}` and `{forget}`")))
 }
 
 /// What to type into a shell.

@@ -112,14 +112,17 @@ impl Secondary {
     }
 
     pub(crate) fn view(&self) -> View {
+        let (synced, gate_open) = self.synced_and_open();
+        View { state: self.state, last: self.last.clone(), synced, lost: self.lost, gate_open }
+    }
+
+    fn synced_and_open(&self) -> (bool, bool) {
         // A step that does not show yet is not applied (T10).
         let synced = if self.held.is_some() { self.synced } else { self.backlog.is_read() };
-        let state = self.state;
         let unknown = (self.lost && !self.settings.open_after_loss)
-            || (self.settings.shut_while_starting && state == BackupState::Starting)
+            || (self.settings.shut_while_starting && self.state == BackupState::Starting)
             || matches!(self.contact, Contact::Silent);
-        let gate_open = synced && !state.is_operation() && !unknown;
-        View { state, last: self.last.clone(), synced, lost: self.lost, gate_open }
+        (synced, synced && !self.state.is_operation() && !unknown)
     }
 
     /// How many records the log holds that have not come yet, as far as known.
@@ -249,7 +252,7 @@ impl Secondary {
         if let Some(known) = gap {
             effects.push(Effect::Gap { position, known, from: transition.from });
         }
-        let gate_was_open = self.view().gate_open;
+        let (_, gate_was_open) = self.synced_and_open();
         let change = Change { replay, missed: gap.is_some(), ..Change::step(transition) };
         let leads_to_ready = change.transition.to == BackupState::Ready;
         self.position.ready = leads_to_ready;
@@ -286,8 +289,7 @@ impl Secondary {
     }
 
     fn show_if_changed(&mut self, effects: &mut Vec<Effect>) {
-        let view = self.view();
-        if (view.synced, view.gate_open) != (self.synced, self.gate_open) {
+        if self.synced_and_open() != (self.synced, self.gate_open) {
             self.publish(effects);
         }
     }
