@@ -195,6 +195,7 @@ async fn every_series_of_the_table_is_emitted_with_the_right_value_and_no_other(
     second.durations("backup", &[backup, 0.0]).await;
 
     // Listeners that do not return. The step in between is passed over.
+    second.show("listener_calls_waiting", 0.0).await;
     hold.send_replace(true);
     let starter = primary.clone();
     let starting = tokio::spawn(async move { starter.start_backup().await });
