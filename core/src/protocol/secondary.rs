@@ -50,7 +50,7 @@ pub(crate) struct Secondary {
     count_again_at: Duration,
 }
 
-/// A step to Ready that does not show yet (T2). The gate is shut, and nothing is read meanwhile.
+/// A step to Ready that does not show yet (T2). Nothing is read meanwhile, so with the gate open it is not held for long.
 #[derive(Debug)]
 struct Held {
     change: Change,
@@ -63,6 +63,8 @@ enum Waits {
     ForListeners { until: Duration },
     /// For its own commit, which is tried again then.
     ForCommit { retry_at: Duration },
+    /// For one attempt at its commit: the gate is open.
+    ForOneAttempt,
 }
 
 #[derive(Debug)]
@@ -147,9 +149,10 @@ impl Secondary {
 
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let held = self.held.as_ref().map(|held| match held.waits {
-            Waits::ForListeners { until } => until,
-            Waits::ForCommit { retry_at } => retry_at,
+        let held = self.held.as_ref().and_then(|held| match held.waits {
+            Waits::ForListeners { until } => Some(until),
+            Waits::ForCommit { retry_at } => Some(retry_at),
+            Waits::ForOneAttempt => None,
         });
         [held, self.count_due(), self.commit_due(), self.silence_due()].into_iter().flatten().min()
     }
@@ -195,7 +198,7 @@ impl Secondary {
             Input::Remaining(remaining) => self.backlog.count(remaining),
             Input::NotCounted { retry_at } => self.count_again_at = retry_at,
             Input::Committed { now } => self.committed(now, &mut effects),
-            Input::NotCommitted { retry_at } => self.not_committed(retry_at),
+            Input::NotCommitted { retry_at } => self.not_committed(retry_at, &mut effects),
             Input::Returned => self.returned(&mut effects),
             Input::OutOfContact { now } => self.out_of_contact(now),
             Input::InContact => self.in_contact(),
@@ -256,12 +259,16 @@ impl Secondary {
         let change = Change { replay, missed: gap.is_some(), ..Change::step(transition) };
         let leads_to_ready = change.transition.to == BackupState::Ready;
         self.position.ready = leads_to_ready;
-        // With the gate open, nothing may keep the source from telling of the next operation.
-        let waits_for_nothing =
-            !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst || gate_was_open;
-        if waits_for_nothing {
+        // With the gate open, nothing may keep the source from telling of the next operation for long.
+        let is_covered = self.calls.are_covered();
+        if !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst {
             self.show(change, false, effects);
-        } else if self.calls.are_covered() {
+        } else if gate_was_open && is_covered {
+            self.held = Some(Held { change, waits: Waits::ForOneAttempt });
+            effects.push(Effect::Commit { insist: false });
+        } else if gate_was_open {
+            self.show(change, false, effects);
+        } else if is_covered {
             self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: now } });
             effects.push(Effect::Commit { insist: true });
         } else if self.listeners_are_late {
@@ -319,10 +326,14 @@ impl Secondary {
         }
     }
 
-    fn not_committed(&mut self, again_at: Duration) {
+    fn not_committed(&mut self, again_at: Duration, effects: &mut Vec<Effect>) {
         self.position.retry_at = again_at;
-        if let Some(Held { waits: Waits::ForCommit { retry_at }, .. }) = &mut self.held {
-            *retry_at = again_at;
+        match self.held.take() {
+            Some(Held { change, waits: Waits::ForOneAttempt }) => self.show(change, false, effects),
+            Some(Held { change, waits: Waits::ForCommit { .. } }) => {
+                self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: again_at } });
+            }
+            held => self.held = held,
         }
     }
 

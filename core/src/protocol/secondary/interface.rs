@@ -26,8 +26,9 @@ pub enum CommitOrder {
     /// Commit, then apply, then listeners. A listener that ends the process does not meet the same event again after the
     /// restart; in exchange, its work for this event may never be done.
     ///
-    /// Where the gate is open already, and where listeners are still busy with an earlier step for more than 1 s, the step is
-    /// applied first, so that a later operation is seen at once; its listeners wait for the commit. A Ready that could not be committed before the next step came is passed over
+    /// Where the gate is open already and the commit does not succeed within 1 s, and where listeners are still busy with an
+    /// earlier step for more than 1 s, the step is applied first, so that a later operation is seen; its listeners wait for the
+    /// commit. A Ready that could not be committed before the next step came is passed over
     /// ([`Change::passed_over`]).
     #[default]
     CommitFirst,

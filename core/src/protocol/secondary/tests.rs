@@ -232,7 +232,7 @@ fn t5_a_gap_is_reported_and_the_target_adopted() {
     let mut session = Session::new(settings(), true, 0);
     assert_eq!(
         session.step("app", BackingUp, Ready),
-        ["gap READY BACKING_UP", "publish READY, open", "try to commit", "notify READY, missed"]
+        ["gap READY BACKING_UP", "try to commit", "publish READY, open", "notify READY, missed"]
     );
     assert_eq!(session.step("app", Ready, Restoring), ["publish RESTORING", "notify RESTORING"]);
     assert_eq!(
@@ -353,7 +353,7 @@ fn a_step_in_another_partition_than_the_one_before_it_is_told_and_applied_all_th
         in_partition(0, "app", BackingUp, Ready),
         ["not in 2", "commit", "publish READY, open", "notify READY"]
     );
-    let from_an_open_gate = ["publish READY, open", "try to commit", "notify READY"];
+    let from_an_open_gate = ["try to commit", "publish READY, open", "notify READY"];
     assert_eq!(in_partition(0, "app", Ready, Ready), from_an_open_gate);
     // Where others stand is their affair, and so is what has no effect.
     assert_eq!(in_partition(1, "other", Ready, BackingUp), ["skip foreign"]);

@@ -66,7 +66,7 @@ fn t12_a_step_from_an_open_gate_is_not_held_back() {
 fn t12_with_the_gate_open_a_commit_of_ready_that_fails_stops_no_reading_and_holds_back_its_listeners_only() {
     let mut session = Session::new(settings(), true, 0);
     session.commits_fail = true;
-    assert_eq!(session.step("app", Ready, Ready), ["publish READY, open", "try to commit"]);
+    assert_eq!(session.step("app", Ready, Ready), ["try to commit", "publish READY, open"]);
     assert_eq!(
         session.step("app", Ready, BackingUp),
         ["publish BACKING_UP", "notify BACKING_UP, 1 passed over"]
