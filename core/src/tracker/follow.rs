@@ -114,9 +114,10 @@ impl<S: EventSource> Follower<S> {
     pub(super) async fn follow(&mut self) -> Result<()> {
         let state = self.machine.view().state;
         info!(%state, resumed = self.source.resumed(), "following");
-        self.claim().await?;
+        // Counted first: by the time the claim is answered, a source that reads ahead may wait for more, and the count behind it.
         let effects = self.handle(Input::Begin);
         self.perform(effects).await?;
+        self.claim().await?;
         loop {
             // A source that has much at hand never waits; others on this thread shall get on all the same.
             coop::consume_budget().await;
