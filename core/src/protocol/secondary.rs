@@ -54,17 +54,17 @@ pub(crate) struct Secondary {
 #[derive(Debug)]
 struct Held {
     change: Change,
-    waits: Waits,
+    waits: WaitsFor,
 }
 
 #[derive(Debug)]
-enum Waits {
-    /// For the listeners of earlier steps, until then.
-    ForListeners { until: Duration },
-    /// For its own commit, which is tried again then.
-    ForCommit { retry_at: Duration },
-    /// For one attempt at its commit: the gate is open.
-    ForOneAttempt,
+enum WaitsFor {
+    /// The listeners of earlier steps, until then.
+    Listeners { until: Duration },
+    /// Its own commit, which is tried again then.
+    Commit { retry_at: Duration },
+    /// One attempt at its commit: the gate is open.
+    OneAttempt,
 }
 
 #[derive(Debug)]
@@ -150,9 +150,9 @@ impl Secondary {
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let held = self.held.as_ref().and_then(|held| match held.waits {
-            Waits::ForListeners { until } => Some(until),
-            Waits::ForCommit { retry_at } => Some(retry_at),
-            Waits::ForOneAttempt => None,
+            WaitsFor::Listeners { until } => Some(until),
+            WaitsFor::Commit { retry_at } => Some(retry_at),
+            WaitsFor::OneAttempt => None,
         });
         [held, self.count_due(), self.commit_due(), self.silence_due()].into_iter().flatten().min()
     }
@@ -264,18 +264,18 @@ impl Secondary {
         if !leads_to_ready || self.settings.order == CommitOrder::ListenersFirst {
             self.show(change, false, effects);
         } else if gate_was_open && is_covered {
-            self.held = Some(Held { change, waits: Waits::ForOneAttempt });
+            self.held = Some(Held { change, waits: WaitsFor::OneAttempt });
             effects.push(Effect::Commit { insist: false });
         } else if gate_was_open {
             self.show(change, false, effects);
         } else if is_covered {
-            self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: now } });
+            self.held = Some(Held { change, waits: WaitsFor::Commit { retry_at: now } });
             effects.push(Effect::Commit { insist: true });
         } else if self.listeners_are_late {
             self.show(change, false, effects);
         } else {
             let until = now.saturating_add(LISTENER_GRACE);
-            self.held = Some(Held { change, waits: Waits::ForListeners { until } });
+            self.held = Some(Held { change, waits: WaitsFor::Listeners { until } });
         }
     }
 
@@ -329,9 +329,9 @@ impl Secondary {
     fn not_committed(&mut self, again_at: Duration, effects: &mut Vec<Effect>) {
         self.position.retry_at = again_at;
         match self.held.take() {
-            Some(Held { change, waits: Waits::ForOneAttempt }) => self.show(change, false, effects),
-            Some(Held { change, waits: Waits::ForCommit { .. } }) => {
-                self.held = Some(Held { change, waits: Waits::ForCommit { retry_at: again_at } });
+            Some(Held { change, waits: WaitsFor::OneAttempt }) => self.show(change, false, effects),
+            Some(Held { change, waits: WaitsFor::Commit { .. } }) => {
+                self.held = Some(Held { change, waits: WaitsFor::Commit { retry_at: again_at } });
             }
             held => self.held = held,
         }
@@ -341,10 +341,10 @@ impl Secondary {
         self.calls.returned();
         self.listeners_are_late = false;
         if let Some(Held { waits, .. }) = &mut self.held
-            && matches!(waits, Waits::ForListeners { .. })
+            && matches!(waits, WaitsFor::Listeners { .. })
             && self.calls.are_covered()
         {
-            *waits = Waits::ForCommit { retry_at: Duration::ZERO };
+            *waits = WaitsFor::Commit { retry_at: Duration::ZERO };
             effects.push(Effect::Commit { insist: true });
         }
     }
@@ -369,13 +369,13 @@ impl Secondary {
             self.contact = Contact::Silent;
         }
         match &self.held {
-            Some(Held { waits: Waits::ForListeners { until }, .. }) if now >= *until => {
+            Some(Held { waits: WaitsFor::Listeners { until }, .. }) if now >= *until => {
                 if let Some(Held { change, .. }) = self.held.take() {
                     self.listeners_are_late = true;
                     self.show(change, false, effects);
                 }
             }
-            Some(Held { waits: Waits::ForCommit { retry_at }, .. }) if now >= *retry_at => {
+            Some(Held { waits: WaitsFor::Commit { retry_at }, .. }) if now >= *retry_at => {
                 effects.push(Effect::Commit { insist: true });
             }
             _ => {}
