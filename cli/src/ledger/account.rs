@@ -1,9 +1,12 @@
 //! What a log says about one application.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use backup_tracker::wire::Decoded;
 use backup_tracker::{Applied, Applier, BackupState, Record, Skip};
+
+use uuid::Uuid;
 
 use super::operation::Operation;
 use super::{Lasting, Outcome, Step};
@@ -16,6 +19,8 @@ pub(crate) struct Account {
     last: Option<Step>,
     since: Option<Step>,
     operations: Vec<Operation>,
+    /// The operations whose ends were announced by name, also where that was of no effect (F1).
+    ended: HashSet<Uuid>,
     counts: Counts,
 }
 
@@ -44,11 +49,17 @@ impl Account {
             last: None,
             since: None,
             operations: Vec::new(),
+            ended: HashSet::new(),
             counts: Counts::default(),
         }
     }
 
     pub(super) fn record(&mut self, decoded: Decoded, record: &Record) -> Result<&Step, Skip> {
+        if let Decoded::Transition(transition) = &decoded
+            && &*transition.application == self.application()
+        {
+            self.ended.extend(transition.operation);
+        }
         let before = self.applier.state();
         let Applied { transition, gap, .. } = self.applier.apply(Ok(decoded)).inspect_err(|skip| {
             let counter = match skip {
@@ -117,14 +128,17 @@ impl Account {
     }
 
     /// The step that began the operation that runs. Where several primaries began one on top of each other, the first of those
-    /// whose end has not come is at work.
+    /// that have not announced their end is at work.
     pub(crate) fn running(&self) -> Option<&Step> {
-        let begun = |operation: &'_ &Operation| {
-            let id = operation.begin.as_ref().map(|begin| begin.transition.id);
-            self.applier.running().first().is_none_or(|first| id == Some(*first))
+        let mut operations = self.operations.iter().rev();
+        let last = operations.next().filter(|last| last.outcome == Outcome::Running)?;
+        let on_top = |before: &&Operation| {
+            let end = before.end.as_ref();
+            before.outcome == Outcome::Interrupted && end.is_some_and(|end| end.transition.to.is_operation())
         };
-        let last = self.operations.last().filter(|last| last.outcome == Outcome::Running)?;
-        self.operations.iter().rev().find(begun).unwrap_or(last).begin.as_ref()
+        let begun = operations.take_while(on_top).filter_map(|operation| operation.begin.as_ref());
+        let at_work = begun.filter(|begin| !self.ended.contains(&begin.transition.id)).last();
+        at_work.or(last.begin.as_ref())
     }
 
     /// What was counted.
