@@ -125,10 +125,8 @@ impl Applier {
         self.state
     }
 
-    /// The ids of the events that began what runs, oldest first: several where primaries began on top of each other. Empty also
-    /// while something runs whose beginning is not known.
-    #[must_use]
-    pub fn running(&self) -> &[Uuid] {
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> &[Uuid] {
         &self.running
     }
 
