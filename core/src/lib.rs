@@ -46,7 +46,7 @@
 //! | hold work back while an operation runs | [`WorkGate`]; in a test [`GateKeeper`] |
 //! | be called | [`Listener`], [`Change`] |
 //! | test a service without a broker | [`SimpleBackupTracker`], or both trackers over `backup-tracker-memory` |
-//! | write a transport | the contracts of [`Sink`] (K1 to K5) and [`EventSource`] (S1 to S12, S15, S16), [`transport`], `backup-tracker-conformance` |
+//! | write a transport | the contracts of [`Sink`] (K1 to K7) and [`EventSource`] (S1 to S16), [`transport`], `backup-tracker-conformance` |
 //! | know at 3 a.m. what it does | [`metrics`], an optional feature |
 //! | only look at a log | [`Applier`] and [`Backlog`], the rules of a secondary without the rest of it |
 //! | speak to services in other languages | [`wire`] |
@@ -112,6 +112,7 @@ pub mod listener;
 pub mod metrics;
 mod protocol;
 mod retry;
+mod secret;
 mod sink;
 mod source;
 mod state;
@@ -130,6 +131,7 @@ pub use protocol::applier::{Applied, Applier, Skip};
 pub use protocol::backlog::Backlog;
 pub use protocol::secondary::CommitOrder;
 pub use retry::{RetryPolicy, Waits};
+pub use secret::Secret;
 pub use sink::Sink;
 pub use source::{EventSource, Remaining, StartAt};
 pub use state::{BackupState, UnknownState};

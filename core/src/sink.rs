@@ -23,6 +23,9 @@ use crate::wire::WireFormat;
 /// - **K4** An event that is too large is refused as [`Rejected`](crate::ErrorKind::Rejected) and `NotSent`, before any
 ///   I/O.
 /// - **K5** Key, payload and headers come back from a source unchanged.
+/// - **K6** A sink heals: after a failed send the next one succeeds as soon as that of a new sink would. A client that is stuck or
+///   dead is replaced; K2 holds across the replacement. No error of a send ends the sink, except that it was closed or displaced.
+/// - **K7** Credentials are read again for each connection ([`Secret`](crate::Secret)). This holds for sources, too.
 pub trait Sink: Send {
     /// Appends one event. `Ok` means durable (K1).
     ///

@@ -39,6 +39,15 @@ use crate::wire::Others;
 /// - **S12** Where the log was trimmed, deleted or recreated under the position, the session says so once, by an error of
 ///   kind [`Lost`](crate::ErrorKind::Lost) from `next`, begins again at the earliest record there is, and does not count
 ///   as resumed. `commit` and `remaining` never say so: a commit of what is gone moves nothing and succeeds.
+///   A position is a place in a log that has an identity: a log that was recreated, truncated or restored is lost also where it
+///   has grown past the position again, for a session that is open as for the next one.
+/// - **S13** Contact: while `next` waits, the source knows that it would hear of the next record. Within the contact time
+///   ([`DEFAULT_CONTACT_TIME`](crate::transport::DEFAULT_CONTACT_TIME) unless set) after it no longer would, also of one partition
+///   alone, `next` returns [`Unavailable`](crate::ErrorKind::Unavailable), and again until contact is back. Then reading goes on
+///   by itself, if need be with a new client.
+/// - **S14** What passes does not end: once a session is open, the broker's answers (*not found*, *denied*, *limit reached*, an
+///   unknown error, a refused handshake) are `Unavailable`, with the kind that they would have at opening as
+///   [`cause`](crate::Error::cause). Opening is strict.
 /// - **S15** Counts are kept by partition: [`remaining`](Self::remaining) speaks of every partition of the log, so that what
 ///   comes later in one does not stand for what is still outstanding in another. Within a partition everything comes in the
 ///   log's order, whatever application it is about.
@@ -53,7 +62,8 @@ pub trait EventSource: Send {
     /// # Errors
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable): call again later, nothing is lost (S10).
-    /// [`Lost`](crate::ErrorKind::Lost): said once, call again (S12). Any other kind is permanent.
+    /// [`Lost`](crate::ErrorKind::Lost): said once, call again (S12). Any other kind is permanent: the source was closed, or the
+    /// program has a fault (S14).
     fn next(&mut self) -> impl Future<Output = Result<Option<Record>>> + Send;
 
     /// Moves the group's durable position behind everything that `next` has returned so far (S4, S5).

@@ -35,6 +35,9 @@ use std::time::Duration;
 
 use crate::error::{Delivery, Error, ErrorKind, Result};
 
+/// Within which time a source reports that it is out of contact with its log (S13), unless a transport's builder sets another.
+pub const DEFAULT_CONTACT_TIME: Duration = Duration::from_secs(10);
+
 /// What a sink or a source is about, so that each of its errors names it.
 ///
 /// What a client library's own errors mean is a transport's business; a private trait with methods for `Place` is a good
