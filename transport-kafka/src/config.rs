@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use backup_tracker::transport::{Place, not_blank, not_zero};
-use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker::{Error, ErrorKind, Result, Secret, StartAt};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -57,6 +57,28 @@ impl Kafka {
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.set(name, value);
+        self
+    }
+
+    /// As [`property`](Self::property), for a value that may be renewed: a password, a key, a client's secret.
+    ///
+    /// It is read again for every new client. A sink or a source whose credentials the broker refuses makes a new client, so that a
+    /// renewed value is used without a restart.
+    ///
+    /// ```
+    /// use backup_tracker::Secret;
+    /// use backup_tracker_kafka::Kafka;
+    ///
+    /// let kafka = Kafka::new("kafka-1:9092", "backups")
+    ///     .property("security.protocol", "sasl_ssl")
+    ///     .property("sasl.mechanism", "SCRAM-SHA-512")
+    ///     .property("sasl.username", "search")
+    ///     .secret_property("sasl.password", Secret::file("/run/secrets/kafka"));
+    /// assert!(!format!("{kafka:?}").contains("/run/secrets"));
+    /// ```
+    #[must_use]
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.properties.set_secret(name, value.into());
         self
     }
 
@@ -115,8 +137,17 @@ impl Kafka {
         }
     }
 
-    /// What every client has in common.
-    pub(crate) fn client_config(&self) -> ClientConfig {
+    /// The configuration of a new client, as it is now: secrets are read again, which may block.
+    ///
+    /// # Errors
+    ///
+    /// A secret that cannot be read.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
+        self.client_config_with(&[])
+    }
+
+    /// The same, for a client with settings of its own. What the user has set wins over them.
+    pub(crate) fn client_config_with(&self, own: &[(&str, &str)]) -> Result<ClientConfig> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.servers)
@@ -126,12 +157,22 @@ impl Kafka {
             .set("socket.timeout.ms", "10000")
             .set("reconnect.backoff.max.ms", "1000")
             .set("log.connection.close", "false");
-        config.set_log_level(RDKafkaLogLevel::Info);
-        config
+        for (name, value) in own {
+            config.set(*name, *value);
+        }
+        self.properties.apply(&mut config)?;
+        // librdkafka writes debugging lines only where both allow it.
+        config.set_log_level(if self.is_debugging() {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
+        Ok(config)
     }
 
+    /// Whether the user asked for librdkafka's debugging lines.
     pub(crate) fn is_debugging(&self) -> bool {
-        self.properties.get("debug").is_some()
+        self.properties.contains("debug")
     }
 }
 
@@ -159,6 +200,12 @@ impl KafkaSinkBuilder {
     /// As [`Kafka::property`], for this sink alone.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// As [`Kafka::secret_property`], for this sink alone.
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.kafka.properties.set_secret(name, value.into());
         self
     }
 
@@ -212,6 +259,12 @@ impl KafkaSourceBuilder {
     /// As [`Kafka::property`], for this source alone.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// As [`Kafka::secret_property`], for this source alone.
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.kafka.properties.set_secret(name, value.into());
         self
     }
 

@@ -67,15 +67,16 @@ pub struct KafkaSource {
 impl KafkaSource {
     pub(crate) async fn open(builder: &KafkaSourceBuilder, place: &Place, created: bool) -> Result<Self> {
         for name in RESERVED {
-            if builder.kafka.properties.get(name).is_some() {
+            if builder.kafka.properties.contains(name) {
                 return Err(Error::config(name, "this crate sets it, and relies on it"));
             }
         }
-        let config = client_config(&builder.kafka, builder.group.as_deref().unwrap_or(NO_GROUP));
         let deadline = Deadline::after(builder.kafka.open_timeout);
         let builder = builder.clone();
-        let opening =
-            on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created));
+        let opening = on_a_thread(place, OPEN, move |place| {
+            let config = client_config(&builder.kafka, builder.group.as_deref().unwrap_or(NO_GROUP))?;
+            open(&config, &builder, place, deadline, created)
+        });
         deadline.bound(place, OPEN, opening).await
     }
 
@@ -249,22 +250,20 @@ impl fmt::Debug for KafkaSource {
     }
 }
 
-fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
-    let mut config = kafka.client_config();
-    config
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "error")
-        .set("enable.partition.eof", "true")
-        .set("fetch.error.backoff.ms", "100")
+fn client_config(kafka: &Kafka, group: &str) -> Result<ClientConfig> {
+    kafka.client_config_with(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("enable.partition.eof", "true"),
+        ("fetch.error.backoff.ms", "100"),
         // A broker answers one request of a connection after the other, so that what is asked of it waits behind a fetch that
         // waits for records: half a second with librdkafka's default. Records are sent as soon as there are some in any case.
-        .set("fetch.wait.max.ms", "100")
+        ("fetch.wait.max.ms", "100"),
         // No group is joined. librdkafka also holds a commit back for as long while the group's coordinator is away.
-        .set("session.timeout.ms", "6000");
-    kafka.properties.apply(&mut config);
-    config
+        ("session.timeout.ms", "6000"),
+    ])
 }
 
 fn open(
