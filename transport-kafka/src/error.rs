@@ -1,7 +1,7 @@
 //! How librdkafka's errors become core's.
 
 use backup_tracker::transport::Place;
-use backup_tracker::{Delivery, Error, ErrorKind};
+use backup_tracker::{Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::context::Trouble;
@@ -242,26 +242,13 @@ fn refusal(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> St
     }
 }
 
-/// What an error of librdkafka's local queue or of a delivery report says of the event (K3).
-///
-/// The client library keeps librdkafka's own verdict (`rd_kafka_message_status`) to itself, and an earlier attempt of the
-/// same request may have reached the log before a later one failed. So only a refusal that every attempt must have met
-/// alike is certain.
-pub(crate) fn delivery_of(code: RDKafkaErrorCode) -> Delivery {
-    use RDKafkaErrorCode as C;
-    match code {
-        C::MessageSizeTooLarge | C::MessageBatchTooLarge | C::InvalidMessageSize => Delivery::NotSent,
-        _ => Delivery::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use backup_tracker::{Delivery, ErrorKind};
+    use backup_tracker::ErrorKind;
     use rdkafka::error::{KafkaError, RDKafkaErrorCode as C};
     use rdkafka::types::RDKafkaConfRes;
 
-    use super::{KafkaErrors, Place, delivery_of, kind_of};
+    use super::{KafkaErrors, Place, kind_of};
 
     fn place() -> Place {
         Place::new("backups").with_group("search")
@@ -311,12 +298,5 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("sasl.password"));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_timeout_leaves_the_outcome_open() {
-        assert_eq!(delivery_of(C::MessageTimedOut), Delivery::Unknown);
-        assert_eq!(delivery_of(C::PurgeQueue), Delivery::Unknown);
-        assert_eq!(delivery_of(C::MessageSizeTooLarge), Delivery::NotSent);
     }
 }
