@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use backup_tracker::transport::Place;
 use backup_tracker::{ErrorKind, Result};
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, ClientContext};
 
 use crate::blocking::{Deadline, PAUSE, SLICE, drop_elsewhere, on_a_thread};
 use crate::config::Kafka;
@@ -135,9 +135,9 @@ pub(crate) async fn settings(
 }
 
 async fn connect(kafka: &Kafka, place: &Place, operation: &'static str) -> Result<AdminClient<Context>> {
-    let mut config: ClientConfig = kafka.client_config();
-    kafka.properties.apply(&mut config);
+    let kafka = kafka.clone();
     on_a_thread(place, operation, move |place| {
+        let config = kafka.client_config()?;
         config.create_with_context(Context::default()).map_err(|cause| place.kafka(operation, cause))
     })
     .await

@@ -11,6 +11,8 @@ use backup_tracker::transport::Place;
 use backup_tracker::{Error, ErrorKind, Result};
 use tokio::sync::oneshot;
 
+use crate::error::may_pass;
+
 /// Between one question to the cluster and the next.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,11 +51,11 @@ impl Deadline {
         })
     }
 
-    /// Asks until there is an answer, an error that time does not heal, or no time left. `ask` is told how much there is.
+    /// Asks until there is an answer, an error that [time does not heal](may_pass), or no time left. `ask` is told how much there is.
     pub(crate) fn patiently<T>(self, ask: impl Fn(Duration) -> Result<T>) -> Result<T> {
         loop {
             match ask(self.left()) {
-                Err(error) if error.is_transient() && !self.is_over() => {
+                Err(error) if may_pass(&error) && !self.is_over() => {
                     thread::sleep(PAUSE.min(self.left()));
                 }
                 outcome => return outcome,

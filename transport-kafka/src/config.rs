@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use backup_tracker::transport::{Place, not_blank, not_zero};
-use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker::transport::{DEFAULT_CONTACT_TIME, Place, not_blank, not_zero};
+use backup_tracker::{Error, ErrorKind, Result, Secret, StartAt};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -60,6 +60,28 @@ impl Kafka {
         self
     }
 
+    /// As [`property`](Self::property), for a value that may be renewed: a password, a key, a client's secret.
+    ///
+    /// It is read again for every new client. A sink or a source whose credentials the broker refuses makes a new client, so that a
+    /// renewed value is used without a restart.
+    ///
+    /// ```
+    /// use backup_tracker::Secret;
+    /// use backup_tracker_kafka::Kafka;
+    ///
+    /// let kafka = Kafka::new("kafka-1:9092", "backups")
+    ///     .property("security.protocol", "sasl_ssl")
+    ///     .property("sasl.mechanism", "SCRAM-SHA-512")
+    ///     .property("sasl.username", "search")
+    ///     .secret_property("sasl.password", Secret::file("/run/secrets/kafka"));
+    /// assert!(!format!("{kafka:?}").contains("/run/secrets"));
+    /// ```
+    #[must_use]
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.properties.set_secret(name, value.into());
+        self
+    }
+
     /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
     /// [`DEFAULT_OPEN_TIMEOUT`] unless set.
     #[must_use]
@@ -90,6 +112,7 @@ impl Kafka {
             group: Some(group.into()),
             start: StartAt::default(),
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            contact_time: DEFAULT_CONTACT_TIME,
             partition_refresh: DEFAULT_PARTITION_REFRESH,
         }
     }
@@ -115,8 +138,17 @@ impl Kafka {
         }
     }
 
-    /// What every client has in common.
-    pub(crate) fn client_config(&self) -> ClientConfig {
+    /// The configuration of a new client, as it is now: secrets are read again, which may block.
+    ///
+    /// # Errors
+    ///
+    /// A secret that cannot be read.
+    pub(crate) fn client_config(&self) -> Result<ClientConfig> {
+        self.client_config_with(&[])
+    }
+
+    /// The same, for a client with settings of its own. What the user has set wins over them.
+    pub(crate) fn client_config_with(&self, own: &[(&str, &str)]) -> Result<ClientConfig> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.servers)
@@ -126,12 +158,22 @@ impl Kafka {
             .set("socket.timeout.ms", "10000")
             .set("reconnect.backoff.max.ms", "1000")
             .set("log.connection.close", "false");
-        config.set_log_level(RDKafkaLogLevel::Info);
-        config
+        for (name, value) in own {
+            config.set(*name, *value);
+        }
+        self.properties.apply(&mut config)?;
+        // librdkafka writes debugging lines only where both allow it.
+        config.set_log_level(if self.is_debugging() {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
+        Ok(config)
     }
 
+    /// Whether the user asked for librdkafka's debugging lines.
     pub(crate) fn is_debugging(&self) -> bool {
-        self.properties.get("debug").is_some()
+        self.properties.contains("debug")
     }
 }
 
@@ -159,6 +201,12 @@ impl KafkaSinkBuilder {
     /// As [`Kafka::property`], for this sink alone.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// As [`Kafka::secret_property`], for this sink alone.
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.kafka.properties.set_secret(name, value.into());
         self
     }
 
@@ -205,6 +253,7 @@ pub struct KafkaSourceBuilder {
     pub(crate) group: Option<String>,
     pub(crate) start: StartAt,
     pub(crate) request_timeout: Duration,
+    pub(crate) contact_time: Duration,
     pub(crate) partition_refresh: Duration,
 }
 
@@ -212,6 +261,12 @@ impl KafkaSourceBuilder {
     /// As [`Kafka::property`], for this source alone.
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.kafka.properties.set(name, value);
+        self
+    }
+
+    /// As [`Kafka::secret_property`], for this source alone.
+    pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.kafka.properties.set_secret(name, value.into());
         self
     }
 
@@ -226,6 +281,14 @@ impl KafkaSourceBuilder {
     /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_REQUEST_TIMEOUT`] unless set.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// Within which time the source reports that a partition's leader does not answer it any more (S13);
+    /// [`DEFAULT_CONTACT_TIME`] unless set, at least a millisecond. From then on it also makes new clients, with the credentials as
+    /// they are then, until one gets an answer from every leader.
+    pub fn contact_time(mut self, time: Duration) -> Self {
+        self.contact_time = time;
         self
     }
 
@@ -255,6 +318,7 @@ impl KafkaSourceBuilder {
             not_blank("group", group)?;
         }
         not_zero("request timeout", self.request_timeout)?;
+        not_zero("contact time", self.contact_time)?;
         not_zero("partition refresh", self.partition_refresh)?;
         let mut place = Place::new(&*self.kafka.topic);
         place.group.clone_from(&self.group);

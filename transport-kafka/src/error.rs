@@ -1,7 +1,7 @@
 //! How librdkafka's errors become core's.
 
 use backup_tracker::transport::Place;
-use backup_tracker::{Delivery, Error, ErrorKind};
+use backup_tracker::{Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::context::Trouble;
@@ -15,6 +15,10 @@ pub(crate) const SEND: &str = "send";
 pub(crate) trait KafkaErrors {
     /// The error of an operation that librdkafka failed.
     fn kafka(&self, operation: &'static str, cause: KafkaError) -> Error;
+
+    /// The same in a session that is open, where everything may pass (S14). That records were lost is for `next` to report, which
+    /// finds out by itself (S12).
+    fn in_session(&self, operation: &'static str, cause: KafkaError) -> Error;
 
     fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error;
 
@@ -44,6 +48,15 @@ impl KafkaErrors for Place {
         }
     }
 
+    fn in_session(&self, operation: &'static str, cause: KafkaError) -> Error {
+        let error = self.kafka(operation, cause);
+        if error.kind() == ErrorKind::Lost {
+            let message = "the log's bounds have changed; ask again";
+            return self.error(ErrorKind::Unavailable, operation, message).with_source(error);
+        }
+        error.into_transient()
+    }
+
     fn code(&self, operation: &'static str, code: RDKafkaErrorCode) -> Error {
         self.kafka(operation, KafkaError::Global(code))
     }
@@ -60,6 +73,13 @@ pub(crate) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
     }
+}
+
+/// Whether opening tries again within its time, beyond what is [transient](Error::is_transient): brokers answer so while something
+/// restarts, and it is known already that the topic exists.
+pub(crate) fn may_pass(error: &Error) -> bool {
+    use ErrorKind as E;
+    matches!(error.kind(), E::Unavailable | E::NotFound | E::Corrupt | E::Internal | E::Lost)
 }
 
 /// Whether the value of a property must not be shown.
@@ -242,26 +262,13 @@ fn refusal(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> St
     }
 }
 
-/// What an error of librdkafka's local queue or of a delivery report says of the event (K3).
-///
-/// The client library keeps librdkafka's own verdict (`rd_kafka_message_status`) to itself, and an earlier attempt of the
-/// same request may have reached the log before a later one failed. So only a refusal that every attempt must have met
-/// alike is certain.
-pub(crate) fn delivery_of(code: RDKafkaErrorCode) -> Delivery {
-    use RDKafkaErrorCode as C;
-    match code {
-        C::MessageSizeTooLarge | C::MessageBatchTooLarge | C::InvalidMessageSize => Delivery::NotSent,
-        _ => Delivery::Unknown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use backup_tracker::{Delivery, ErrorKind};
+    use backup_tracker::ErrorKind;
     use rdkafka::error::{KafkaError, RDKafkaErrorCode as C};
     use rdkafka::types::RDKafkaConfRes;
 
-    use super::{KafkaErrors, Place, delivery_of, kind_of};
+    use super::{KafkaErrors, Place, kind_of};
 
     fn place() -> Place {
         Place::new("backups").with_group("search")
@@ -311,12 +318,5 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("sasl.password"));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_timeout_leaves_the_outcome_open() {
-        assert_eq!(delivery_of(C::MessageTimedOut), Delivery::Unknown);
-        assert_eq!(delivery_of(C::PurgeQueue), Delivery::Unknown);
-        assert_eq!(delivery_of(C::MessageSizeTooLarge), Delivery::NotSent);
     }
 }

@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, Result};
+use backup_tracker::{ErrorKind, Result};
 
+use crate::error::{KafkaErrors, code_of, kind_of};
 use crate::mark::{Mark, Owner};
-use crate::positions::{self, Client, Stored, as_ours};
+use crate::positions::{self, Client, Progress, Stored};
 
 pub(crate) const CLAIM: &str = "claim";
 pub(crate) const COMMIT: &str = "commit";
@@ -75,48 +76,43 @@ pub(crate) fn claim(
     if unbound.peek().is_none() {
         return Ok(());
     }
-    as_ours(place, CLAIM, positions::store(client, &place.topic, unbound))
+    let stored = positions::store(client, &place.topic, unbound);
+    stored.map_err(|cause| place.in_session(CLAIM, cause))
 }
 
 /// Moves the position to these offsets, and says in which partitions the broker holds it now.
 pub(crate) fn commit(
     client: &Client,
     place: &Place,
-    next: &[i64],
+    progress: &[Progress],
     group: &Group,
     timeout: Duration,
 ) -> Result<Vec<bool>> {
-    let stored = stored(client, place, COMMIT, next.len(), group.owner.as_ref(), timeout)?;
+    let stored = stored(client, place, COMMIT, progress.len(), group.owner.as_ref(), timeout)?;
     let held = |partition: usize| group.held.get(partition).copied().unwrap_or_default();
     let is_there: Vec<bool> =
         stored.iter().enumerate().map(|(at, stored)| stored.is_some() || !held(at)).collect();
-    let moved = stored.into_iter().zip(next).enumerate().filter(|(partition, _)| is_there[*partition]).map(
-        |(partition, (stored, &offset))| {
-            // Who has not claimed the position leaves it to whom it belongs.
-            let owner = group.owner.clone().or_else(|| stored?.mark.owner);
-            (partition, Stored { offset, mark: Mark { is_start: false, owner } })
-        },
-    );
+    let moved =
+        stored.into_iter().zip(progress).enumerate().filter(|(partition, _)| is_there[*partition]).map(
+            |(partition, (stored, &Progress { next, behind }))| {
+                // Who has not claimed the position leaves it to whom it belongs.
+                let owner = group.owner.clone().or_else(|| stored?.mark.owner);
+                (partition, Stored { offset: next, mark: Mark { is_start: false, owner, behind } })
+            },
+        );
     if is_there.iter().all(|is_there| !is_there) {
         return Ok(is_there);
     }
-    match as_ours(place, COMMIT, positions::store(client, &place.topic, moved)) {
-        // The log is gone, and its position with it.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Lost) => {
-            tracing::debug!(%error, "nothing is committed");
-            Ok(vec![false; next.len()])
+    let stored = positions::store(client, &place.topic, moved);
+    match stored {
+        Ok(()) => Ok(is_there),
+        // The records are gone, and nothing is left that could be replayed; `next` reports it.
+        Err(cause) if code_of(&cause).is_some_and(|code| kind_of(code) == ErrorKind::Lost) => {
+            tracing::debug!(error = %cause, "nothing is committed");
+            Ok(vec![false; progress.len()])
         }
-        outcome => outcome.map(|()| is_there),
+        Err(cause) => Err(place.in_session(COMMIT, cause)),
     }
-}
-
-/// That records were lost is for `next` to say (S12), which finds out by itself.
-pub(crate) fn without_loss(place: &Place, operation: &'static str, error: Error) -> Error {
-    if error.kind() == ErrorKind::Lost {
-        let message = "the log's bounds have changed; ask again";
-        return place.error(ErrorKind::Unavailable, operation, message).with_source(error);
-    }
-    error
 }
 
 /// What is stored, unless it is another application's.
@@ -129,7 +125,7 @@ fn stored(
     timeout: Duration,
 ) -> Result<Vec<Option<Stored>>> {
     let found = positions::ask_for_stored(client, &place.topic, partitions, timeout);
-    let stored = as_ours(place, operation, found)?;
+    let stored = found.map_err(|cause| place.in_session(operation, cause))?;
     let owners = stored.iter().flatten().filter_map(|stored| stored.mark.owner.as_ref());
     match (owner, owners.clone().find(|found| Some(*found) != owner)) {
         (Some(ours), Some(theirs)) => {

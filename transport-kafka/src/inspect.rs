@@ -159,9 +159,8 @@ impl Kafka {
 fn look(kafka: &Kafka, place: &Place) -> Result<Seen> {
     // What is refused of the group shows when it is asked for, and must not hide the rest.
     let context = Context::for_observer();
-    let mut config = kafka.client_config();
-    config.set("group.id", place.group.as_deref().unwrap_or(NO_GROUP)).set("enable.auto.commit", "false");
-    kafka.properties.apply(&mut config);
+    let group = place.group.as_deref().unwrap_or(NO_GROUP);
+    let config = kafka.client_config_with(&[("group.id", group), ("enable.auto.commit", "false")])?;
     let client: Client = as_ours(place, OPERATION, config.create_with_context(context.clone()))?;
     let seen = ask(kafka, place, &client, &context);
     drop_elsewhere(client);

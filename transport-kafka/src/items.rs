@@ -7,18 +7,20 @@ use std::time::Instant;
 use backup_tracker::wire::Others;
 use backup_tracker::{Error, Record};
 
+use crate::seen::Seen;
+
 /// What the poller hands over, in order.
 #[derive(Debug)]
 pub(crate) enum Item {
     Record {
         partition: usize,
-        offset: i64,
+        seen: Seen,
         record: Record,
     },
-    /// So many records that others wrote, the last of them at this offset.
+    /// So many records that others wrote, and the last of them.
     LeftOut {
         partition: usize,
-        offset: i64,
+        seen: Seen,
         count: u64,
     },
     /// There is nothing below this offset that was not handed over.

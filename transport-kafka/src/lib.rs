@@ -189,19 +189,29 @@
 //! no different: the next session begins at the last `commit` that returned `Ok`, or at one that was under way.
 
 mod admin;
+mod batch;
 mod blocking;
 mod config;
+mod contact;
 mod context;
+mod delivery;
+mod doubt;
 mod error;
 mod group;
 mod inspect;
 mod items;
+mod link;
+mod log_check;
 mod mark;
 mod partition;
 mod poller;
 mod positions;
+mod producer;
 mod properties;
 mod record;
+mod renewal;
+mod replace;
+mod seen;
 mod sink;
 mod source;
 

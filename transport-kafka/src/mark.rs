@@ -1,13 +1,19 @@
-//! What is noted beside a group's offset, in its metadata: whether it is only a start, and whose position it is (S16).
+//! What is noted beside a group's offset, in its metadata: whether it is only a start, whose position it is (S16), and which
+//! record stands before it (S12).
 
 use std::fmt;
+
+use crate::seen::Seen;
 
 /// Of an offset that only fixes a new group's start. Any other, also that of another program, is a commit.
 const START: &str = "start";
 /// Of an offset that a user committed.
 const COMMITTED: &str = "committed";
-/// What comes between these words and the application.
+/// What comes before the application, at the end: its name may hold anything.
 const OF: &str = " application=";
+/// What comes before the record, which follows the word at once. Earlier versions, which do not know it, read such a note as a
+/// commit that nobody has claimed, and claim it.
+const BEHIND: &str = " behind=";
 
 /// The longest name that is noted whole, in bytes. A broker takes 4096 bytes of metadata unless `offset.metadata.max.bytes`
 /// says otherwise, for each partition of a group; nobody needs so much.
@@ -18,29 +24,49 @@ pub(crate) struct Mark {
     pub(crate) is_start: bool,
     /// `None` where nobody has claimed the position yet.
     pub(crate) owner: Option<Owner>,
+    /// The last record before the offset. `None` for a start, and where it is not known.
+    pub(crate) behind: Option<Seen>,
 }
 
 impl Mark {
+    /// Of an offset that only fixes where a new group starts.
+    pub(crate) const START: Self = Self { is_start: true, owner: None, behind: None };
+
     pub(crate) fn read(metadata: &str) -> Self {
-        let whose = |word| {
-            let rest: &str = metadata.strip_prefix(word)?;
-            match rest.strip_prefix(OF) {
-                Some(owner) => Some(Some(Owner(owner.to_owned()))),
-                None => rest.is_empty().then_some(None),
-            }
-        };
-        match whose(START) {
-            Some(owner) => Self { is_start: true, owner },
-            None => Self { is_start: false, owner: whose(COMMITTED).flatten() },
+        if let Some(owner) = metadata.strip_prefix(START).and_then(owner) {
+            return Self { owner, ..Self::START };
         }
+        let committed = metadata.strip_prefix(COMMITTED).and_then(|rest| {
+            let (behind, rest) = match rest.strip_prefix(BEHIND) {
+                Some(rest) => {
+                    let (behind, _) = rest.split_once(' ').unwrap_or((rest, ""));
+                    (Some(Seen::read(behind)?), &rest[behind.len()..])
+                }
+                None => (None, rest),
+            };
+            Some((behind, owner(rest)?))
+        });
+        let (behind, owner) = committed.unwrap_or_default();
+        Self { is_start: false, owner, behind }
     }
 
     pub(crate) fn write(&self) -> String {
-        let word = if self.is_start { START } else { COMMITTED };
-        match &self.owner {
-            Some(owner) => format!("{word}{OF}{owner}"),
-            None => word.to_owned(),
+        let mut text = if self.is_start { START } else { COMMITTED }.to_owned();
+        if let Some(behind) = self.behind.filter(|_| !self.is_start) {
+            text = text + BEHIND + &behind.write();
         }
+        if let Some(owner) = &self.owner {
+            text = text + OF + &owner.0;
+        }
+        text
+    }
+}
+
+/// What follows the words: an application or nothing, or something that we did not write.
+fn owner(rest: &str) -> Option<Option<Owner>> {
+    match rest.strip_prefix(OF) {
+        Some(owner) => Some(Some(Owner(owner.to_owned()))),
+        None => rest.is_empty().then_some(None),
     }
 }
 
@@ -74,23 +100,31 @@ fn fnv(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Mark, Owner, fnv};
+    use super::{LONGEST, Mark, Owner, Seen, fnv};
 
     #[test]
     fn what_is_written_is_read() {
         for is_start in [false, true] {
             for owner in [None, Some(Owner::of("shop")), Some(Owner::of("a committed application=b\n"))] {
-                let mark = Mark { is_start, owner };
-                assert_eq!(Mark::read(&mark.write()), mark);
+                for behind in [None, Seen::read("41:00000000deadbeef")] {
+                    let mark = Mark { is_start, owner: owner.clone(), behind: behind.filter(|_| !is_start) };
+                    assert_eq!(Mark::read(&mark.write()), mark);
+                }
             }
         }
+        let behind = Seen::read("41:00000000deadbeef");
+        let mark = Mark { is_start: false, owner: Some(Owner::of("shop")), behind };
+        assert_eq!(mark.write(), "committed behind=41:00000000deadbeef application=shop");
     }
 
     #[test]
     fn an_offset_without_a_word_and_that_of_another_program_belong_to_nobody() {
-        assert_eq!(Mark::read("start"), Mark { is_start: true, owner: None });
-        for metadata in ["committed", "", "startled", "committed by hand", "application=shop"] {
-            assert_eq!(Mark::read(metadata), Mark { is_start: false, owner: None }, "{metadata}");
+        assert_eq!(Mark::read("start"), Mark::START);
+        let nobodys = Mark { is_start: false, ..Mark::START };
+        let foreign =
+            ["committed", "", "startled", "committed by hand", "application=shop", "committed behind=x"];
+        for metadata in foreign.into_iter().chain(["committed behind=41:00000000deadbeef by hand"]) {
+            assert_eq!(Mark::read(metadata), nobodys, "{metadata}");
         }
     }
 

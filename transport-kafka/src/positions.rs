@@ -12,6 +12,7 @@ use crate::blocking::{Deadline, SLICE};
 use crate::context::Context;
 use crate::error::KafkaErrors;
 use crate::mark::Mark;
+use crate::seen::Seen;
 
 pub(crate) type Client = BaseConsumer<Context>;
 
@@ -26,10 +27,26 @@ pub(crate) struct Stored {
     pub(crate) mark: Mark,
 }
 
+/// How far a partition was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The offset to read next.
+    pub(crate) next: i64,
+    /// The last record before it, where it is known.
+    pub(crate) behind: Option<Seen>,
+}
+
+impl Progress {
+    /// Nothing was read yet, and this offset is next.
+    pub(crate) const fn at(next: i64) -> Self {
+        Self { next, behind: None }
+    }
+}
+
 /// Where to read each partition from, and what that means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
-    pub(crate) positions: Vec<i64>,
+    pub(crate) progress: Vec<Progress>,
     /// An earlier session committed, and the log still holds what follows.
     pub(crate) resumed: bool,
     /// Nothing is stored for the group, so its start is to be fixed.
@@ -41,23 +58,25 @@ pub(crate) struct Plan {
 pub(crate) fn plan(stored: &[Option<Stored>], low: &[i64], high: &[i64], start: StartAt) -> Plan {
     let is_new = stored.iter().all(Option::is_none);
     let mut lost = Vec::new();
-    let positions = stored
+    let progress = stored
         .iter()
         .zip(low.iter().zip(high))
         .enumerate()
         .map(|(partition, (stored, (&low, &high)))| match stored {
-            Some(Stored { offset, .. }) if (low..=high).contains(offset) => *offset,
+            Some(Stored { offset, mark }) if (low..=high).contains(offset) => {
+                Progress { next: *offset, behind: mark.behind }
+            }
             Some(Stored { offset, .. }) => {
                 lost.push((partition, *offset));
-                low
+                Progress::at(low)
             }
-            None if is_new && start == StartAt::Latest => high,
+            None if is_new && start == StartAt::Latest => Progress::at(high),
             // Also where other partitions have a position: this one was added since, and holds nothing that was read.
-            None => low,
+            None => Progress::at(low),
         })
         .collect();
     let committed = stored.iter().flatten().any(|stored| !stored.mark.is_start);
-    Plan { positions, resumed: committed && lost.is_empty(), is_new, lost }
+    Plan { progress, resumed: committed && lost.is_empty(), is_new, lost }
 }
 
 /// Lets errors that librdkafka met in the background reach the context. Only for a client to which nothing is assigned: it would
@@ -154,9 +173,9 @@ fn bounds(
 }
 
 /// Stores where a new group starts, so that the next session starts there too (S8).
-pub(crate) fn fix_start(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
-    let start = |offset: &i64| Stored { offset: *offset, mark: Mark { is_start: true, owner: None } };
-    store(client, topic, positions.iter().map(start).enumerate())
+pub(crate) fn fix_start(client: &Client, topic: &str, progress: &[Progress]) -> KafkaResult<()> {
+    let start = |progress: &Progress| Stored { offset: progress.next, mark: Mark::START };
+    store(client, topic, progress.iter().map(start).enumerate())
 }
 
 /// Stores the group's offsets in these partitions. Returns when the broker has confirmed it.
@@ -177,13 +196,18 @@ pub(crate) fn store(
     client.commit(&list, CommitMode::Sync)
 }
 
-/// Reads every partition from its position, without joining the group.
-pub(crate) fn assign(client: &Client, topic: &str, positions: &[i64]) -> KafkaResult<()> {
-    client.assign(&list(topic, offsets(positions))?)
+/// Reads every partition from where it is next, without joining the group.
+pub(crate) fn assign(client: &Client, topic: &str, progress: &[Progress]) -> KafkaResult<()> {
+    read_from(client, topic, progress.iter().map(|progress| progress.next).enumerate())
 }
 
-fn offsets(positions: &[i64]) -> impl Iterator<Item = (usize, Offset)> {
-    positions.iter().enumerate().map(|(partition, offset)| (partition, Offset::Offset(*offset)))
+/// Reads these partitions from these offsets, and no others.
+pub(crate) fn read_from(
+    client: &Client,
+    topic: &str,
+    offsets: impl Iterator<Item = (usize, i64)>,
+) -> KafkaResult<()> {
+    client.assign(&list(topic, offsets.map(|(partition, offset)| (partition, Offset::Offset(offset))))?)
 }
 
 fn list(topic: &str, offsets: impl Iterator<Item = (usize, Offset)>) -> KafkaResult<TopicPartitionList> {
@@ -204,11 +228,11 @@ fn slot<T>(slots: &mut [T], partition: i32) -> Option<&mut T> {
 }
 
 /// What a user is told when the log does not hold the position any more (S12).
-pub(crate) fn lost_error(place: &Place, lost: &[(usize, i64)], positions: &[i64]) -> Error {
+pub(crate) fn lost_error(place: &Place, lost: &[(usize, i64)], progress: &[Progress]) -> Error {
     let places: Vec<String> = lost
         .iter()
         .map(|(partition, offset)| {
-            let begin = positions.get(*partition).copied().unwrap_or_default();
+            let begin = progress.get(*partition).map_or(0, |progress| progress.next);
             format!("partition {partition} from {offset} to {begin}")
         })
         .collect();
@@ -216,7 +240,7 @@ pub(crate) fn lost_error(place: &Place, lost: &[(usize, i64)], positions: &[i64]
         ErrorKind::Lost,
         "read",
         format!(
-            "the log was trimmed or recreated under the position; reading goes on at the earliest record: {}",
+            "the log was trimmed, truncated or recreated under the position; reading goes on at the earliest record: {}",
             places.join(", ")
         ),
     )
@@ -229,48 +253,61 @@ pub(crate) fn as_ours<T>(place: &Place, operation: &'static str, result: KafkaRe
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, Plan, StartAt, Stored, plan};
+    use super::{Mark, Plan, Progress, Seen, StartAt, Stored, plan};
 
     fn committed(offset: i64) -> Option<Stored> {
-        Some(Stored { offset, mark: Mark { is_start: false, owner: None } })
+        Some(Stored { offset, mark: Mark { is_start: false, ..Mark::START } })
     }
 
     fn start(offset: i64) -> Option<Stored> {
-        Some(Stored { offset, mark: Mark { is_start: true, owner: None } })
+        Some(Stored { offset, mark: Mark::START })
+    }
+
+    fn at<const N: usize>(offsets: [i64; N]) -> Vec<Progress> {
+        offsets.map(Progress::at).to_vec()
     }
 
     #[test]
     fn a_new_group_starts_where_it_was_told_to() {
         let (low, high) = ([2, 0], [9, 4]);
         let earliest = plan(&[None, None], &low, &high, StartAt::Earliest);
-        assert_eq!(earliest.positions, low);
+        assert_eq!(earliest.progress, at(low));
         assert!(earliest.is_new && !earliest.resumed);
         let latest = plan(&[None, None], &low, &high, StartAt::Latest);
-        assert_eq!(latest.positions, high);
+        assert_eq!(latest.progress, at(high));
     }
 
     #[test]
     fn a_fixed_start_is_no_resumption() {
-        let Plan { positions, resumed, is_new, lost } = plan(&[start(9)], &[0], &[12], StartAt::Earliest);
-        assert_eq!(positions, [9]);
+        let Plan { progress, resumed, is_new, lost } = plan(&[start(9)], &[0], &[12], StartAt::Earliest);
+        assert_eq!(progress, at([9]));
         assert!(!resumed && !is_new && lost.is_empty());
     }
 
     #[test]
     fn a_partition_that_was_added_is_read_from_its_beginning() {
         let plan = plan(&[committed(5), None], &[0, 0], &[5, 3], StartAt::Latest);
-        assert_eq!(plan.positions, [5, 0]);
+        assert_eq!(plan.progress, at([5, 0]));
         assert!(plan.resumed);
     }
 
     #[test]
     fn a_position_outside_of_the_log_is_lost() {
         let trimmed = plan(&[committed(5), committed(1)], &[7, 0], &[9, 3], StartAt::Latest);
-        assert_eq!(trimmed.positions, [7, 1]);
+        assert_eq!(trimmed.progress, at([7, 1]));
         assert_eq!(trimmed.lost, [(0, 5)]);
         assert!(!trimmed.resumed);
         let recreated = plan(&[committed(5)], &[0], &[2], StartAt::Latest);
-        assert_eq!(recreated.positions, [0]);
+        assert_eq!(recreated.progress, at([0]));
         assert_eq!(recreated.lost, [(0, 5)]);
+    }
+
+    #[test]
+    fn what_stands_before_a_position_is_known_as_long_as_the_log_holds_the_position() {
+        let behind = Seen::read("4:00000000deadbeef");
+        let mark = Mark { is_start: false, owner: None, behind };
+        let stored = [Some(Stored { offset: 5, mark })];
+        assert_eq!(plan(&stored, &[0], &[9], StartAt::Earliest).progress, [Progress { next: 5, behind }]);
+        assert_eq!(plan(&stored, &[6], &[9], StartAt::Earliest).progress, at([6]));
     }
 }

@@ -16,12 +16,17 @@ use crate::admin;
 use crate::blocking::{Deadline, Worker, on_a_thread, spawn};
 use crate::config::{Kafka, KafkaSourceBuilder, NO_GROUP};
 use crate::context::Context;
+use crate::error::KafkaErrors;
 use crate::group::{self, CLAIM, COMMIT, Group};
-use crate::items::{Awaited, Item, Shared};
+use crate::items::{Item, Shared};
+use crate::link::Link;
+use crate::log_check;
 use crate::mark::Owner;
-use crate::poller::{Batch, Poller};
-use crate::positions::{self, Client, as_ours};
+use crate::poller::Poller;
+use crate::positions::{self, Client, Plan, Progress, as_ours};
 use crate::record;
+use crate::renewal::Make;
+use crate::seen::Seen;
 
 const OPEN: &str = "open the source";
 const REMAINING: &str = "count what remains";
@@ -49,8 +54,8 @@ pub struct KafkaSource {
     place: Place,
     request_timeout: Duration,
     resumed: bool,
-    /// In each partition, the offset behind what `next` has returned.
-    next: Vec<i64>,
+    /// In each partition, what `next` has returned.
+    progress: Vec<Progress>,
     /// What is left of the batch that was taken from the channel last.
     batch: std::vec::IntoIter<Item>,
     /// An item that was taken from the batch and is not due yet.
@@ -61,52 +66,52 @@ pub struct KafkaSource {
     suspects: Vec<Option<((i64, i64), Instant)>>,
     items: mpsc::Receiver<Vec<Item>>,
     shared: Arc<Shared>,
-    requests: Worker<Arc<Client>>,
+    requests: Worker<Arc<Link>>,
 }
 
 impl KafkaSource {
     pub(crate) async fn open(builder: &KafkaSourceBuilder, place: &Place, created: bool) -> Result<Self> {
         for name in RESERVED {
-            if builder.kafka.properties.get(name).is_some() {
+            if builder.kafka.properties.contains(name) {
                 return Err(Error::config(name, "this crate sets it, and relies on it"));
             }
         }
-        let config = client_config(&builder.kafka, builder.group.as_deref().unwrap_or(NO_GROUP));
         let deadline = Deadline::after(builder.kafka.open_timeout);
         let builder = builder.clone();
-        let opening =
-            on_a_thread(place, OPEN, move |place| open(&config, &builder, place, deadline, created));
+        let opening = on_a_thread(place, OPEN, move |place| open(builder, place, deadline, created));
         deadline.bound(place, OPEN, opening).await
     }
 
     /// Takes an item into account, and gives what `next` has to return for it.
     fn accept(&mut self, item: Item) -> Option<Result<Option<Record>>> {
         match item {
-            Item::Record { partition, offset, record } => {
-                *self.next.get_mut(partition)? = offset + 1;
+            Item::Record { partition, seen, record } => {
+                self.moves_behind(partition, seen)?;
                 Some(Ok(Some(record)))
             }
-            Item::LeftOut { partition, offset, count } => {
-                *self.next.get_mut(partition)? = offset + 1;
-                Some(Ok(Some(Record::left_out(record::position(partition, offset), count))))
+            Item::LeftOut { partition, seen, count } => {
+                self.moves_behind(partition, seen)?;
+                Some(Ok(Some(Record::left_out(record::position(partition, seen.offset), count))))
             }
             Item::End { partition, offset } => {
-                let next = self.next.get_mut(partition)?;
-                *next = offset.max(*next);
+                let progress = self.progress.get_mut(partition)?;
+                progress.next = offset.max(progress.next);
                 None
             }
             Item::Grown { starts } => {
-                self.next.extend(starts);
-                self.group.held.resize(self.next.len(), false);
+                self.progress.extend(starts.into_iter().map(Progress::at));
+                self.group.held.resize(self.progress.len(), false);
                 None
             }
             Item::Lost { moved, error } => {
                 for (partition, offset) in moved {
-                    *self.next.get_mut(partition)? = offset;
+                    *self.progress.get_mut(partition)? = Progress::at(offset);
                     self.group.begin_anew(partition);
                 }
                 // What was not read at all cannot be a place in a log that is gone.
-                for partition in (0..self.next.len()).filter(|partition| self.next[*partition] == 0) {
+                for partition in
+                    (0..self.progress.len()).filter(|partition| self.progress[*partition].next == 0)
+                {
                     self.group.begin_anew(partition);
                 }
                 self.resumed = false;
@@ -117,6 +122,11 @@ impl KafkaSource {
                 Some(Err(error))
             }
         }
+    }
+
+    fn moves_behind(&mut self, partition: usize, seen: Seen) -> Option<()> {
+        *self.progress.get_mut(partition)? = Progress { next: seen.offset + 1, behind: Some(seen) };
+        Some(())
     }
 
     /// Takes into account what has arrived and is nothing that `next` would return.
@@ -171,9 +181,10 @@ impl EventSource for KafkaSource {
         if self.place.group.is_none() || self.lost.is_some() {
             return Ok(());
         }
-        let (next, group, timeout) = (self.next.clone(), self.group.clone(), self.request_timeout);
-        let work =
-            move |client: &Arc<Client>, place: &Place| group::commit(client, place, &next, &group, timeout);
+        let (progress, group, timeout) = (self.progress.clone(), self.group.clone(), self.request_timeout);
+        let work = move |link: &Arc<Link>, place: &Place| {
+            group::commit(&link.client(), place, &progress, &group, timeout)
+        };
         let written = self.requests.run(&self.place, COMMIT, timeout, work).await?;
         self.group.wrote(&self.place, &written);
         Ok(())
@@ -184,9 +195,9 @@ impl EventSource for KafkaSource {
             return Ok(());
         }
         let owner = Owner::of(application);
-        let (claimed, partitions, timeout) = (owner.clone(), self.next.len(), self.request_timeout);
-        let work = move |client: &Arc<Client>, place: &Place| {
-            group::claim(client, place, partitions, &claimed, timeout)
+        let (claimed, partitions, timeout) = (owner.clone(), self.progress.len(), self.request_timeout);
+        let work = move |link: &Arc<Link>, place: &Place| {
+            group::claim(&link.client(), place, partitions, &claimed, timeout)
         };
         self.requests.run(&self.place, CLAIM, timeout, work).await?;
         self.group.owner = Some(owner);
@@ -205,24 +216,22 @@ impl EventSource for KafkaSource {
 
     async fn remaining(&mut self) -> Result<Remaining> {
         self.accept_what_is_silent();
-        let count = self.next.len();
-        let timeout = self.request_timeout;
-        let high = self
-            .requests
-            .run(&self.place, REMAINING, timeout, move |client, place| {
-                let high = as_ours(place, REMAINING, positions::high(client, &place.topic, count, timeout));
-                high.map_err(|error| group::without_loss(place, REMAINING, error))
-            })
-            .await?;
+        let (count, timeout) = (self.progress.len(), self.request_timeout);
+        let work = move |link: &Arc<Link>, place: &Place| {
+            let high = positions::high(&link.client(), &place.topic, count, timeout);
+            high.map_err(|cause| place.in_session(REMAINING, cause))
+        };
+        let high = self.requests.run(&self.place, REMAINING, timeout, work).await?;
         self.accept_what_is_silent();
         let nothing_waits = self.waiting.is_none() && self.lost.is_none();
-        self.suspects.resize(self.next.len(), None);
-        let mut remaining = vec![0; self.next.len()];
+        self.suspects.resize(self.progress.len(), None);
+        let mut remaining = vec![0; self.progress.len()];
         for (partition, high) in high.into_iter().enumerate() {
             // Not negative where it is positive.
-            let beyond = u64::try_from(high - self.next[partition]).unwrap_or(0);
+            let next = self.progress[partition].next;
+            let beyond = u64::try_from(high - next).unwrap_or(0);
             remaining[partition] = beyond;
-            let suspect = (beyond > 0 && nothing_waits).then_some((self.next[partition], high));
+            let suspect = (beyond > 0 && nothing_waits).then_some((next, high));
             match (suspect, self.suspects[partition]) {
                 (None, _) => self.suspects[partition] = None,
                 // Either a record is on its way, or there is none, and only the partition's end can tell.
@@ -244,39 +253,46 @@ impl fmt::Debug for KafkaSource {
             .field("topic", &self.place.topic)
             .field("group", &self.place.group)
             .field("resumed", &self.resumed)
-            .field("next", &self.next)
+            .field("progress", &self.progress)
             .finish_non_exhaustive()
     }
 }
 
-fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
-    let mut config = kafka.client_config();
-    config
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "error")
-        .set("enable.partition.eof", "true")
-        .set("fetch.error.backoff.ms", "100")
+fn client_config(kafka: &Kafka, group: &str) -> Result<ClientConfig> {
+    kafka.client_config_with(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("enable.partition.eof", "true"),
+        ("fetch.error.backoff.ms", "100"),
         // A broker answers one request of a connection after the other, so that what is asked of it waits behind a fetch that
         // waits for records: half a second with librdkafka's default. Records are sent as soon as there are some in any case.
-        .set("fetch.wait.max.ms", "100")
+        ("fetch.wait.max.ms", "100"),
         // No group is joined. librdkafka also holds a commit back for as long while the group's coordinator is away.
-        .set("session.timeout.ms", "6000");
-    kafka.properties.apply(&mut config);
-    config
+        ("session.timeout.ms", "6000"),
+    ])
+}
+
+/// A client for this source, with the credentials as they are now.
+fn client(builder: &KafkaSourceBuilder, place: &Place, context: Context) -> Result<Client> {
+    let config = client_config(&builder.kafka, builder.group.as_deref().unwrap_or(NO_GROUP))?;
+    as_ours(place, OPEN, config.create_with_context(context))
+}
+
+fn context(builder: &KafkaSourceBuilder) -> Context {
+    if builder.group.is_none() { Context::for_observer() } else { Context::default() }
 }
 
 fn open(
-    config: &ClientConfig,
-    builder: &KafkaSourceBuilder,
+    builder: KafkaSourceBuilder,
     place: &Place,
     deadline: Deadline,
     created: bool,
 ) -> Result<KafkaSource> {
+    let context = context(&builder);
     let observes = builder.group.is_none();
-    let context = if observes { Context::for_observer() } else { Context::default() };
-    let client: Client = as_ours(place, OPEN, config.create_with_context(context.clone()))?;
+    let client: Client = client(&builder, place, context.clone())?;
     let topic = &*place.topic;
     let serve = || positions::serve(&client);
     let found = admin::partitions(client.client(), &context, place, OPEN, deadline, created, serve)?;
@@ -293,45 +309,55 @@ fn open(
     // The position first: it is never behind an end that is asked for later.
     let low = patiently(&|left| positions::low(&client, topic, count, left))?;
     let high = patiently(&|left| positions::high(&client, topic, count, left))?;
-    let plan = positions::plan(&stored, &low, &high, builder.start);
-    if plan.is_new && !observes {
-        deadline
-            .patiently(|_| as_ours(place, OPEN, positions::fix_start(&client, topic, &plan.positions)))?;
+    let Plan { mut progress, resumed, is_new, mut lost } =
+        positions::plan(&stored, &low, &high, builder.start);
+    if is_new && !observes {
+        deadline.patiently(|_| as_ours(place, OPEN, positions::fix_start(&client, topic, &progress)))?;
     }
-    as_ours(place, OPEN, positions::assign(&client, topic, &plan.positions))?;
+    // Whoever reads for a group has shown by now that it may; an observer has not.
+    let different = log_check::compare(&client, topic, &mut progress, &low, observes, deadline);
+    for partition in as_ours(place, OPEN, different)? {
+        lost.push((partition, progress[partition].next));
+        progress[partition] = Progress::at(low[partition]);
+    }
+    as_ours(place, OPEN, positions::assign(&client, topic, &progress))?;
 
-    let lost = (!plan.lost.is_empty()).then(|| positions::lost_error(place, &plan.lost, &plan.positions));
-    let mut held: Vec<bool> = stored.iter().map(|stored| plan.is_new || stored.is_some()).collect();
-    for (partition, _) in &plan.lost {
+    let mut held: Vec<bool> = stored.iter().map(|stored| is_new || stored.is_some()).collect();
+    for (partition, _) in &lost {
         held[*partition] = false;
     }
-    let client = Arc::new(client);
+    let error = (!lost.is_empty()).then(|| positions::lost_error(place, &lost, &progress));
+    let link = Arc::new(Link::new(Arc::new(client)));
     let shared = Arc::new(Shared::default());
     let (sender, items) = mpsc::channel(BUFFER);
-    let poller = Poller {
-        client: Arc::clone(&client),
-        place: place.clone(),
-        items: sender,
-        batch: Batch::default(),
-        shared: Arc::clone(&shared),
-        positions: plan.positions.clone(),
-        ends: Awaited::all(high),
-        refresh: builder.partition_refresh,
+    let times = (builder.contact_time, builder.partition_refresh);
+    let request_timeout = builder.request_timeout;
+    let make: Make = {
+        let place = place.clone();
+        Arc::new(move || self::client(&builder, &place, self::context(&builder)))
     };
+    let poller = Poller::new(
+        (Arc::clone(&link), make),
+        place.clone(),
+        sender,
+        Arc::clone(&shared),
+        (progress.clone(), high),
+        times,
+    );
     let thread = |cause: std::io::Error| {
         place.error(ErrorKind::Internal, OPEN, "a thread could not be started").with_source(cause)
     };
-    let requests = Worker::start(client).map_err(thread)?;
+    let requests = Worker::start(link).map_err(thread)?;
     spawn("poller", move || poller.run()).map_err(thread)?;
     Ok(KafkaSource {
-        request_timeout: builder.request_timeout,
-        resumed: plan.resumed,
+        request_timeout,
+        resumed: resumed && lost.is_empty(),
         group: Group::holding(held),
-        suspects: vec![None; plan.positions.len()],
-        next: plan.positions,
+        suspects: vec![None; progress.len()],
+        progress,
         batch: Vec::new().into_iter(),
         waiting: None,
-        lost,
+        lost: error,
         items,
         shared,
         requests,
@@ -346,6 +372,7 @@ mod tests {
     use rdkafka::mocking::MockCluster;
 
     use crate::Kafka;
+    use crate::positions::Progress;
 
     #[tokio::test]
     async fn a_partitions_end_is_reported_again_when_it_is_asked_for() {
@@ -356,14 +383,14 @@ mod tests {
         // The mock writes no markers, so that the end is only said to be so far on: it is the report that counts.
         for end in [3, 7] {
             let reported = async {
-                while source.next[1] < end {
+                while source.progress[1].next < end {
                     source.shared.ask(1, end);
                     source.accept_what_is_silent();
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             };
             tokio::time::timeout(Duration::from_secs(20), reported).await.unwrap();
-            assert_eq!(source.next, [0, end]);
+            assert_eq!(source.progress, [0, end].map(Progress::at));
         }
     }
 }

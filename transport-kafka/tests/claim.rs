@@ -11,12 +11,16 @@ use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, CommitMode, Consumer
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use support::{Cluster, cluster, event, next, send, soon, texts, with_one_read};
 
-/// The group's offsets as a tool sees them, each with what is noted beside it.
+/// The group's offsets as a tool sees them, each with whose it is. Which record stands before it is left out.
 fn noted(cluster: &Cluster, group: &str, partitions: i32) -> Vec<(Offset, String)> {
     let mut list = TopicPartitionList::new();
     list.add_partition_range("backups", 0, partitions - 1);
     let found = tool(cluster, group).committed_offsets(list, Duration::from_secs(10)).unwrap();
-    found.elements().iter().map(|found| (found.offset(), found.metadata().to_owned())).collect()
+    let whose = |metadata: &str| match metadata.split_once(" behind=") {
+        Some((word, rest)) => format!("{word}{}", rest.trim_start_matches(|letter| letter != ' ')),
+        None => metadata.to_owned(),
+    };
+    found.elements().iter().map(|found| (found.offset(), whose(found.metadata()))).collect()
 }
 
 fn tool(cluster: &Cluster, group: &str) -> BaseConsumer {

@@ -149,14 +149,14 @@ async fn an_observer_needs_no_permission_for_a_group() {
 }
 
 #[tokio::test]
-async fn an_observer_that_may_not_read_is_denied() {
+async fn an_observer_that_may_not_read_is_in_trouble() {
     let cluster = cluster(1);
     let mut source = observer(&cluster, StartAt::Earliest).await;
     // Many, because librdkafka leaves aside what answers a fetch from before its last change of mind.
     let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 100];
     cluster.mock.request_errors(RDKafkaApiKey::Fetch, &refused);
     let error = soon(source.next()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert_eq!((error.is_transient(), error.cause()), (true, Some(ErrorKind::Denied)), "{error}");
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn a_commit_reaches_the_broker_each_time() {
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED],
     );
     let error = soon(source.commit()).await.unwrap_err();
-    assert_eq!(error.kind(), backup_tracker::ErrorKind::Denied);
+    assert_eq!((error.is_transient(), error.cause()), (true, Some(backup_tracker::ErrorKind::Denied)));
     assert_eq!(error.group(), Some("search"));
     soon(source.commit()).await.unwrap();
     soon(sink.close()).await.unwrap();

@@ -11,9 +11,5 @@ pub(crate) fn profile() -> Profile {
             Ability::Recreate,
             "a broker deletes a group's offsets with the topic, and the group is new again",
         )
-        .lacks(
-            Ability::TellsRecreated,
-            "a client knows a topic that was deleted and created again by its offsets alone",
-        )
         .lacks(Ability::End, "a topic never ends")
 }

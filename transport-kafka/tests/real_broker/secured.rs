@@ -68,14 +68,28 @@ impl Secured {
 
     /// Makes the broker forget a user's password for this mechanism.
     pub(crate) async fn withdraw(self: &Arc<Self>, mechanism: &'static str, user: &'static str) {
+        self.alter(user, "--delete-config", mechanism.to_owned()).await;
+    }
+
+    /// Gives a user another password for this mechanism.
+    pub(crate) async fn set_password(
+        self: &Arc<Self>,
+        mechanism: &'static str,
+        user: &'static str,
+        password: &str,
+    ) {
+        self.alter(user, "--add-config", format!("{mechanism}=[password={password}]")).await;
+    }
+
+    async fn alter(self: &Arc<Self>, user: &'static str, change: &'static str, what: String) {
         let secured = Arc::clone(self);
-        let withdrawing = tokio::task::spawn_blocking(move || {
+        let altering = tokio::task::spawn_blocking(move || {
             let servers = secured.server.servers();
             let of_whom = ["--entity-type", "users", "--entity-name", user];
-            let what = ["--bootstrap-server", &servers, "--alter", "--delete-config", mechanism];
+            let what = ["--bootstrap-server", &servers, "--alter", change, &what];
             secured.server.tool(CONFIGS, &[what.as_slice(), &of_whom].concat()).unwrap();
         });
-        withdrawing.await.unwrap();
+        altering.await.unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
