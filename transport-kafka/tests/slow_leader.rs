@@ -13,7 +13,7 @@ use backup_tracker::{
 };
 use backup_tracker_kafka::rdkafka::mocking::{MockCluster, MockCoordinator};
 use backup_tracker_kafka::{Kafka, KafkaSource, partition_for};
-use proxy::{Mode, Proxy};
+use proxy::Proxy;
 use support::{never, send, soon};
 use tokio::sync::watch;
 
@@ -79,12 +79,12 @@ async fn a_newer_record_of_another_partition_does_not_open_the_gate_before_the_o
     })
     .await;
     soon(secondary.close()).await.unwrap();
-    soon(primary.start_backup()).await.unwrap();
 
-    // The partition's leader still answers how far the partition goes, and says nothing else.
-    proxy.set(Mode::LoseFetches(slow));
     let source = soon(through(&proxy.servers()).source("search").open()).await.unwrap();
     assert!(source.resumed());
+    // From now on the partition's leader answers how far the partition goes, and nothing else.
+    soon(proxy.lose_fetches(slow)).await;
+    soon(primary.start_backup()).await.unwrap();
     let counts = watch::Sender::new(None);
     let mut counted = counts.subscribe();
     let secondary = SecondaryBackupTracker::builder(&*own, Counted(source, counts)).build().unwrap();

@@ -34,19 +34,22 @@ pub(crate) enum Mode {
     Hold(usize),
     /// Swallows the fetches that the broker at this port is asked for, and passes on the rest.
     LoseFetches(u16),
+    /// A black hole in front of the broker at this port alone.
+    Hide(u16),
 }
 
 impl Mode {
-    fn reaches_the_broker(self, connection: usize) -> bool {
+    fn reaches_the_broker(self, connection: usize, broker: u16) -> bool {
         match self {
+            Self::Hide(hidden) => broker != hidden,
             Self::Pass | Self::LoseAnswers | Self::Delay | Self::LoseFetches(_) => true,
             Self::Cut | Self::BlackHole => false,
             Self::Hold(below) => connection >= below,
         }
     }
 
-    fn reaches_the_client(self, connection: usize) -> bool {
-        self != Self::LoseAnswers && self.reaches_the_broker(connection)
+    fn reaches_the_client(self, connection: usize, broker: u16) -> bool {
+        self != Self::LoseAnswers && self.reaches_the_broker(connection, broker)
     }
 }
 
@@ -77,6 +80,8 @@ pub(crate) struct Proxy {
     connections: watch::Sender<(BTreeSet<usize>, usize)>,
     /// Whether the next answer to a send is to be changed.
     falsify: Arc<AtomicBool>,
+    /// How many fetches were swallowed.
+    lost_fetches: watch::Sender<usize>,
     accepting: Vec<JoinHandle<()>>,
 }
 
@@ -96,9 +101,11 @@ impl Proxy {
         let (mode, watching) = watch::channel(Mode::Pass);
         let connections = watch::Sender::new((BTreeSet::new(), 0));
         let falsify = Arc::new(AtomicBool::new(false));
+        let lost_fetches = watch::Sender::new(0);
         let accepting = listeners.into_iter().zip(&*doors).map(|(listener, door)| {
             let (doors, broker, watching) = (Arc::clone(&doors), door.broker, watching.clone());
             let (connections, falsify) = (connections.clone(), Arc::clone(&falsify));
+            let lost_fetches = lost_fetches.clone();
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let mut number = 0;
@@ -107,9 +114,11 @@ impl Proxy {
                         open.insert(number);
                         *count += 1;
                     });
-                    let falsify = Arc::clone(&falsify);
+                    let (falsify, lost_fetches) = (Arc::clone(&falsify), lost_fetches.clone());
+                    let doors = Arc::clone(&doors);
+                    let watching = watching.clone();
                     let serving =
-                        serve(client, broker, number, Arc::clone(&doors), falsify, watching.clone());
+                        serve(client, (broker, number), doors, (falsify, lost_fetches), watching);
                     let connections = connections.clone();
                     tokio::spawn(async move {
                         serving.await;
@@ -121,7 +130,7 @@ impl Proxy {
             })
         });
         let accepting = accepting.collect();
-        Ok(Self { doors, mode, connections, falsify, accepting })
+        Ok(Self { doors, mode, connections, falsify, lost_fetches, accepting })
     }
 
     /// Holds the connections that there are, and no newer one. Returns the number below which they are.
@@ -135,6 +144,14 @@ impl Proxy {
     pub(crate) async fn release(&self, below: usize) {
         self.set(Mode::Pass);
         self.ended(below).await;
+    }
+
+    /// Swallows the fetches that the broker at this port is asked for. Returns when one was, so that no other is with the broker.
+    pub(crate) async fn lose_fetches(&self, broker: u16) {
+        let mut lost = self.lost_fetches.subscribe();
+        let before = *lost.borrow_and_update();
+        self.set(Mode::LoseFetches(broker));
+        lost.wait_for(|lost| *lost > before).await.map(drop).unwrap_or_default();
     }
 
     /// Ends the connections that there are; those that follow pass everything.
@@ -176,15 +193,14 @@ impl Drop for Proxy {
 
 async fn serve(
     client: TcpStream,
-    broker: u16,
-    number: usize,
+    (broker, number): (u16, usize),
     doors: Arc<[Door]>,
-    falsify: Arc<AtomicBool>,
+    (falsify, lost_fetches): (Arc<AtomicBool>, watch::Sender<usize>),
     mode: watch::Receiver<Mode>,
 ) {
     let mut cut = mode.clone();
     let passing = async {
-        if mode.clone().wait_for(|mode| mode.reaches_the_broker(number)).await.is_err() {
+        if mode.clone().wait_for(|mode| mode.reaches_the_broker(number, broker)).await.is_err() {
             return;
         }
         let Ok(server) = TcpStream::connect((HOST, broker)).await else {
@@ -200,9 +216,10 @@ async fn serve(
                 if from_client.read_exact(&mut request).await.is_err() {
                     break;
                 }
-                let passing = passes(&mut opening, |mode| mode.reaches_the_broker(number)).await;
+                let passing = passes(&mut opening, |mode| mode.reaches_the_broker(number, broker)).await;
                 let Some(passing) = passing else { break };
                 if passing == Mode::LoseFetches(broker) && request.starts_with(&FETCH) {
+                    lost_fetches.send_modify(|lost| *lost += 1);
                     continue;
                 }
                 if to_server.write_u32(length).await.is_err() || to_server.write_all(&request).await.is_err()
@@ -223,7 +240,7 @@ async fn serve(
                 if falsify.load(Ordering::Acquire) && desynchronise(&mut response) {
                     falsify.store(false, Ordering::Release);
                 }
-                if passes(&mut opening, |mode| mode.reaches_the_client(number)).await.is_none()
+                if passes(&mut opening, |mode| mode.reaches_the_client(number, broker)).await.is_none()
                     || to_client.write_u32(length).await.is_err()
                     || to_client.write_all(&response).await.is_err()
                 {

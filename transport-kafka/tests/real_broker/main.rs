@@ -23,6 +23,7 @@ mod late;
 mod log;
 mod moving;
 mod partitions;
+mod restart;
 mod retention;
 #[cfg(feature = "ssl")]
 mod secured;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     let all = [
         // The longest first; it waits for most of its time.
         retention::CASES,
+        restart::CASES,
         log::CASES,
         late::CASES,
         claim::CASES,
