@@ -18,6 +18,7 @@ use backup_tracker_test_servers::Kafka as Server;
 
 use crate::Shared;
 use crate::cases::{Needs, cases};
+use crate::proxy::{Mode, Proxy};
 use crate::support::{send, soon, text, texts};
 
 cases! {
@@ -125,16 +126,20 @@ async fn a_longer_topic_of_the_same_name_is_lost_once_and_read_from_its_beginnin
     let server = politely_restarted(server).await;
     write(&kafka, &["one", "two", "three"]).await;
     let mut sources = Vec::new();
+    let proxy = Proxy::start(&server.servers()).await.unwrap();
     for (group, age) in [("young", "30000"), ("old", "0")] {
-        let kafka = kafka.clone().property(AGE, age);
+        let kafka = Kafka::new(proxy.servers(), TOPIC).property(AGE, age);
         sources.push(soon(kafka.source(group).open()).await.unwrap());
         sources.push(soon(kafka.observer().open()).await.unwrap());
     }
     for source in &mut sources {
         assert_eq!(texts(source, 3).await, ["one", "two", "three"]);
     }
+    // They see the new topic when it is longer than the old one was.
+    proxy.set(Mode::BlackHole);
     let new = ["new 1", "new 2", "new 3", "new 4", "new 5"];
     recreate(&server, &kafka, &new).await;
+    proxy.renew().await;
     for source in &mut sources {
         let (lost, seen) = read_on(source, "new 5").await;
         assert_eq!((lost, &*seen), (1, new.map(str::to_owned).as_slice()), "{source:?}");
