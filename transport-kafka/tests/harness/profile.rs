@@ -12,4 +12,5 @@ pub(crate) fn profile() -> Profile {
             "a broker deletes a group's offsets with the topic, and the group is new again",
         )
         .lacks(Ability::End, "a topic never ends")
+        .not_shown(Ability::Truncate, "not written yet")
 }
