@@ -166,7 +166,7 @@ impl<L: Lent> Lane for BrokerLane<L> {
             Fault::Delay => self.topic.set(Mode::Delay),
             Fault::PartialBlackHole => {
                 let leader = self.brokers.leader(&self.topic.name).await?;
-                self.topic.set(Mode::BlackHoleOf(leader))
+                self.topic.set(Mode::Hide(leader))
             }
             Fault::Kill => self.brokers.kill().map_err(failed),
             Fault::Stop => self.brokers.stop().await,

@@ -32,8 +32,6 @@ pub(crate) enum Mode {
     /// A black hole to the connections below this number. What they are given arrives when everything passes again, also if the
     /// client has given them up by then.
     Hold(usize),
-    /// A black hole to the connections to the broker at this port.
-    BlackHoleOf(u16),
     /// Swallows the fetches that the broker at this port is asked for, and passes on the rest.
     LoseFetches(u16),
     /// A black hole in front of the broker at this port alone.
@@ -47,7 +45,6 @@ impl Mode {
             Self::Pass | Self::LoseAnswers | Self::Delay | Self::LoseFetches(_) => true,
             Self::Cut | Self::BlackHole => false,
             Self::Hold(below) => connection >= below,
-            Self::BlackHoleOf(port) => broker != port,
         }
     }
 
