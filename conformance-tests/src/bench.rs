@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::harness::{Fault, Lane, RawRecord};
-use crate::profile::Profile;
+use crate::profile::{Ability, Profile};
 use crate::reader::Reader;
 use crate::report::Failure;
 use crate::writer::Writer;
@@ -21,6 +21,9 @@ pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 /// How long that may take which has to be prompt: closing, dropping, and a refusal that needs no I/O.
 pub(crate) const PROMPT: Duration = Duration::from_secs(3);
+
+/// How long it may take to restart every broker, one after the other.
+const RESTARTS: Duration = Duration::from_secs(90);
 
 /// Between two attempts, where the clause says that one may ask again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
@@ -64,6 +67,8 @@ pub(crate) fn transient(error: &Error) -> Outcome {
 pub(crate) struct Clock {
     pub(crate) patience: Duration,
     pub(crate) quiet: Duration,
+    /// Within which time a source must have noticed that it is out of contact.
+    pub(crate) contact: Duration,
     doing: Arc<Mutex<String>>,
 }
 
@@ -72,6 +77,7 @@ impl Clock {
         Self {
             patience: profile.patience(),
             quiet: profile.quiet(),
+            contact: profile.contact_time() + profile.patience(),
             doing: Arc::new(Mutex::new("nothing yet".to_owned())),
         }
     }
@@ -188,6 +194,22 @@ impl<L: Lane> Bench<L> {
         self.writer().await?.send_all(events).await
     }
 
+    /// Appends events past the lane's sinks and their connections, where the harness can. Whether it can.
+    pub(crate) async fn send_past(&self, events: &[Event]) -> Outcome<bool> {
+        if self.profile.reason(Ability::Raw).is_some() {
+            return Ok(false);
+        }
+        for event in events {
+            let record = RawRecord::new(&*event.application).key(event.key.to_string());
+            let record = event
+                .headers
+                .iter()
+                .fold(record, |record, header| record.header(header.name.clone(), header.value.clone()));
+            self.append_raw(record.payload(event.payload.clone())).await?;
+        }
+        Ok(true)
+    }
+
     /// Appends what no sink of ours would.
     pub(crate) async fn append_raw(&self, record: RawRecord) -> Outcome {
         let appending = self.lane.append_raw(record);
@@ -210,6 +232,28 @@ impl<L: Lane> Bench<L> {
         // How long dropping takes without a broker is the matter of other cases.
         tokio::task::spawn_blocking(move || drop(probe));
         Ok(())
+    }
+
+    /// Begins the fault. Where the broker can still be reached, it is for the case to make sure that the fault is real.
+    pub(crate) async fn begin(&self, fault: Fault) -> Outcome {
+        if fault == Fault::PartialBlackHole || fault == Fault::Deny {
+            let inflicting = self.lane.inflict(fault);
+            return self.clock.succeeds(format!("inflicting {fault:?}"), inflicting).await;
+        }
+        self.gone(fault).await
+    }
+
+    /// A fault that comes and goes while the case works on.
+    pub(crate) async fn disturb(&self, fault: Fault) -> Outcome {
+        if matches!(fault, Fault::RestartOne | Fault::Roll) {
+            // Brokers end and start one after the other.
+            let restarting = self.lane.inflict(fault);
+            let restarted = self.clock.within(format!("{fault:?} to be over"), RESTARTS, restarting).await?;
+            return restarted.map_err(|error| failure("the brokers to be restarted", describe(&error)));
+        }
+        self.gone(fault).await?;
+        tokio::time::sleep(self.clock.quiet).await;
+        self.heal().await
     }
 
     /// Ends the fault.

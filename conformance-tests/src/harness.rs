@@ -46,8 +46,11 @@ pub enum Isolation {
     /// sinks and sources, those opened before and those opened later, and nobody else: connect through a
     /// [`Proxy`](crate::Proxy) of its own. The broker behind it may be shared.
     Proxied,
-    /// The broker, with [`Fault::Kill`] and no other: the lane needs one of its own.
+    /// The broker, with [`Fault::Kill`], [`Fault::Stop`], [`Fault::RestartOne`] or [`Fault::Roll`]: the lane needs one of its own.
     Own,
+    /// What the lane's sinks and sources may do and how they prove who they are, with [`Fault::Deny`] or
+    /// [`Lane::renew_credentials`]: the lane needs a user of its own.
+    Secured,
 }
 
 /// A fault on the way to the broker, or of the broker.
@@ -64,8 +67,23 @@ pub enum Fault {
     LostAnswers,
     /// The broker's process ends, as by `kill -9`. [`Lane::heal`] starts it again with its data at the same address.
     Kill,
+    /// The broker's process is asked to end and does so in good order (`SIGTERM`); of several brokers, all are. In force when the last
+    /// has ended, while the sinks and sources see how they end. [`Lane::heal`] starts them again with their data at the same
+    /// addresses.
+    Stop,
+    /// One broker is asked to end and is started again, and everybody is back when [`Lane::inflict`] returns: the one that leads the
+    /// log's partition, where there are several.
+    RestartOne,
+    /// A rolling restart: one broker after the other is asked to end and is started again, and everybody is back when
+    /// [`Lane::inflict`] returns.
+    Roll,
     /// Everything arrives, each piece [`DELAY`] later. [`Proxy::delay`](crate::Proxy::delay).
     Delay,
+    /// As [`BlackHole`](Self::BlackHole), and only on the way to the one broker that leads the partition of the application `shop`, or
+    /// holds the stream; the lane's sinks and sources still reach the others.
+    PartialBlackHole,
+    /// The lane's user has no permissions any more, whatever it asks for. Its connections stay.
+    Deny,
 }
 
 /// How much later each piece arrives under [`Fault::Delay`], in each direction.
@@ -115,7 +133,8 @@ pub trait Lane: Send + Sync + 'static {
 
     /// Appends a record as a foreign program would, with the broker's own client and not with this transport's sink.
     /// Durable when it returns. Needs [`Ability::Raw`](crate::Ability::Raw); a payload of `None` also
-    /// [`Ability::Tombstones`](crate::Ability::Tombstones).
+    /// [`Ability::Tombstones`](crate::Ability::Tombstones). It works under [`Fault::BlackHole`], [`Fault::LostAnswers`],
+    /// [`Fault::PartialBlackHole`] and [`Fault::Deny`], too, which are for the lane's sinks and sources alone.
     ///
     /// # Errors
     ///
@@ -135,7 +154,7 @@ pub trait Lane: Send + Sync + 'static {
         async { Err(not_written("trim")) }
     }
 
-    /// Deletes the log and creates it again under the same name, empty. Done when it returns. Needs
+    /// Deletes the log, if it is there, and creates it again under the same name, empty. Done when it returns. Needs
     /// [`Ability::Recreate`](crate::Ability::Recreate) or [`Ability::RecreateLive`](crate::Ability::RecreateLive).
     ///
     /// # Errors
@@ -143,6 +162,39 @@ pub trait Lane: Send + Sync + 'static {
     /// What the broker returned.
     fn recreate(&self) -> impl Future<Output = Result<()>> + Send {
         async { Err(not_written("recreate")) }
+    }
+
+    /// Deletes the log; [`recreate`](Self::recreate) brings an empty one back. Done when it returns. Needs
+    /// [`Ability::Delete`](crate::Ability::Delete).
+    ///
+    /// # Errors
+    ///
+    /// What the broker returned.
+    fn delete(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Err(not_written("delete")) }
+    }
+
+    /// Removes so many of the newest records, as a failover to a replica without them does, or a log that was restored from a copy;
+    /// records that come later take their places. Done, and visible to every session, when it returns. Needs
+    /// [`Ability::Truncate`](crate::Ability::Truncate).
+    ///
+    /// # Errors
+    ///
+    /// What the broker returned.
+    fn truncate(&self, count: usize) -> impl Future<Output = Result<()>> + Send {
+        let _ = count;
+        async { Err(not_written("truncate")) }
+    }
+
+    /// Renews what the lane's user proves itself with: the broker takes the new password (token, certificate) and refuses the old one,
+    /// connections are closed, and the new one is where the lane's sinks and sources read it. Done when it returns. Needs
+    /// [`Ability::RenewsCredentials`](crate::Ability::RenewsCredentials); only called on a lane with [`Isolation::Secured`].
+    ///
+    /// # Errors
+    ///
+    /// What the broker returned.
+    fn renew_credentials(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Err(not_written("renew_credentials")) }
     }
 
     /// Ends the log for good: sources return what is there and then `None`. Needs
@@ -156,7 +208,8 @@ pub trait Lane: Send + Sync + 'static {
     }
 
     /// Begins a fault; it is in force when this returns, and stays until [`heal`](Self::heal). Needs the ability of the
-    /// fault's name; only called on a lane whose [`Isolation`] names the fault.
+    /// fault's name; only called on a lane whose [`Isolation`] names the fault. The lane's sinks and sources work on meanwhile, so it
+    /// must not block the runtime.
     ///
     /// # Errors
     ///

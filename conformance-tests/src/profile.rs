@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backup_tracker::transport::DEFAULT_CONTACT_TIME;
+
+use crate::harness::Isolation;
+
 /// What a transport or its harness may lack. What is not in this list cannot be declared away: order, durability, replay,
 /// cancel safety, independence of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +30,13 @@ pub enum Ability {
     /// do not reach into the new log. Where the new log is longer than the session's place, that also takes
     /// [`TellsRecreated`](Self::TellsRecreated).
     RecreateLive,
+    /// [`Lane::delete`](crate::Lane::delete): a log can be away for a while.
+    Delete,
+    /// [`Lane::truncate`](crate::Lane::truncate): a log can lose its newest records, and a source tells the records that come in their
+    /// places from those that it knew.
+    Truncate,
+    /// [`Lane::renew_credentials`](crate::Lane::renew_credentials).
+    RenewsCredentials,
     /// The broker can hold a word with a position, and the source binds a group to its application
     /// ([`EventSource::claim`](backup_tracker::EventSource::claim), S16).
     BindsGroups,
@@ -44,13 +55,23 @@ pub enum Ability {
     LostAnswers,
     /// [`Fault::Kill`](crate::Fault::Kill).
     Kill,
+    /// [`Fault::Stop`](crate::Fault::Stop).
+    Stop,
+    /// [`Fault::RestartOne`](crate::Fault::RestartOne).
+    RestartOne,
+    /// [`Fault::Roll`](crate::Fault::Roll).
+    Roll,
     /// [`Fault::Delay`](crate::Fault::Delay).
     Delay,
+    /// [`Fault::PartialBlackHole`](crate::Fault::PartialBlackHole).
+    PartialBlackHole,
+    /// [`Fault::Deny`](crate::Fault::Deny).
+    Deny,
 }
 
 impl Ability {
     /// Every ability.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 25] = [
         Self::Raw,
         Self::Tombstones,
         Self::BinaryHeaders,
@@ -59,6 +80,9 @@ impl Ability {
         Self::Recreate,
         Self::TellsRecreated,
         Self::RecreateLive,
+        Self::Delete,
+        Self::Truncate,
+        Self::RenewsCredentials,
         Self::BindsGroups,
         Self::Observers,
         Self::StoresOnce,
@@ -67,12 +91,24 @@ impl Ability {
         Self::BlackHole,
         Self::LostAnswers,
         Self::Kill,
+        Self::Stop,
+        Self::RestartOne,
+        Self::Roll,
         Self::Delay,
+        Self::PartialBlackHole,
+        Self::Deny,
     ];
 
-    /// Whether a case that needs it disturbs the connections of its lane.
-    pub(crate) const fn is_fault(self) -> bool {
-        matches!(self, Self::Cut | Self::BlackHole | Self::LostAnswers | Self::Kill | Self::Delay)
+    /// What a case that needs it disturbs.
+    pub(crate) const fn isolation(self) -> Isolation {
+        match self {
+            Self::Kill | Self::Stop | Self::RestartOne | Self::Roll => Isolation::Own,
+            Self::Cut | Self::BlackHole | Self::LostAnswers | Self::Delay | Self::PartialBlackHole => {
+                Isolation::Proxied
+            }
+            Self::Deny | Self::RenewsCredentials => Isolation::Secured,
+            _ => Isolation::Shared,
+        }
     }
 }
 
@@ -95,6 +131,7 @@ pub struct Profile {
     patience: Duration,
     quiet: Duration,
     idle: Duration,
+    contact_time: Duration,
     at_once: usize,
 }
 
@@ -121,6 +158,7 @@ impl Profile {
             patience: Self::DEFAULT_PATIENCE,
             quiet: Self::DEFAULT_QUIET,
             idle: Self::DEFAULT_IDLE,
+            contact_time: DEFAULT_CONTACT_TIME,
             at_once: Self::DEFAULT_AT_ONCE,
         }
     }
@@ -163,6 +201,14 @@ impl Profile {
         self
     }
 
+    /// Within which time the lanes' sources report that they are out of contact with the log (S13), as the harness opens them. Cases
+    /// wait as long, and for [`patience`](Self::patience) in addition at most.
+    #[must_use]
+    pub const fn with_contact_time(mut self, contact_time: Duration) -> Self {
+        self.contact_time = contact_time;
+        self
+    }
+
     /// How many cases run at once, at least one. Fewer are right for brokers that keep the processor busy: each case has a time
     /// limit, and they would only wait for each other.
     #[must_use]
@@ -198,6 +244,12 @@ impl Profile {
     #[must_use]
     pub const fn quiet(&self) -> Duration {
         self.quiet
+    }
+
+    /// Within which time sources report that they are out of contact. [`DEFAULT_CONTACT_TIME`] unless set.
+    #[must_use]
+    pub const fn contact_time(&self) -> Duration {
+        self.contact_time
     }
 
     /// How many cases run at once. [`DEFAULT_AT_ONCE`](Self::DEFAULT_AT_ONCE) unless set.

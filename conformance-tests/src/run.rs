@@ -16,7 +16,10 @@ use crate::profile::Ability;
 use crate::report::{CaseReport, Failure, Report, Verdict};
 
 /// How long a case may take as a whole. Its own waits are bounded more tightly; this catches what blocks a thread.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(120);
+
+/// How long a lane may take to be made. Cases may stand in line for brokers of their own.
+const LANE_BOUND: Duration = Duration::from_secs(300);
 
 /// Runs the suite as a test program, with the arguments that `cargo test` knows (a filter, `--exact`, `--list`,
 /// `--test-threads`), and prints the report by clause after the cases. The exit code is a failure when a case failed.
@@ -141,23 +144,19 @@ fn execute<H: Harness>(harness: &H, case: &Case<H::Lane>) -> Verdict {
 }
 
 fn isolation(needs: &[Ability]) -> Isolation {
-    if needs.contains(&Ability::Kill) {
-        Isolation::Own
-    } else if needs.iter().any(|need| need.is_fault()) {
-        Isolation::Proxied
-    } else {
-        Isolation::Shared
-    }
+    // No case needs two kinds of it.
+    let disturbed = needs.iter().map(|need| need.isolation());
+    disturbed.into_iter().find(|isolation| *isolation != Isolation::Shared).unwrap_or(Isolation::Shared)
 }
 
 async fn attempt<H: Harness>(harness: &H, case: &Case<H::Lane>, name: &str) -> Outcome {
     let profile = Arc::new(harness.profile());
     let clock = Clock::new(&profile);
     let isolation = isolation(case.needs);
-    let making = tokio::time::timeout(BOUND, harness.lane(name, isolation));
+    let making = tokio::time::timeout(LANE_BOUND, harness.lane(name, isolation));
     let lane = making
         .await
-        .map_err(|_| failure("a lane", format_args!("none within {BOUND:?}")))?
+        .map_err(|_| failure("a lane", format_args!("none within {LANE_BOUND:?}")))?
         .map_err(|error| failure("a lane", describe(&error)))?;
     let bench = Bench { lane: Arc::new(lane), profile, clock: clock.clone() };
     // On a task, so that a case or a transport that blocks or panics is seen from here.

@@ -58,6 +58,9 @@ impl Ability {
             Self::Recreate => "telling a new session that the log was recreated",
             Self::TellsRecreated => "telling a recreated log that is longer than the position",
             Self::RecreateLive => "telling a live session that its log was recreated",
+            Self::Delete => "a log that can be away for a while",
+            Self::Truncate => "telling that the log lost its newest records",
+            Self::RenewsCredentials => "credentials that can be renewed",
             Self::BindsGroups => "binding a group to an application",
             Self::Observers => "sources without a group",
             Self::StoresOnce => "storing once what the client library repeats",
@@ -66,7 +69,12 @@ impl Ability {
             Self::BlackHole => "a connection that can fall silent",
             Self::LostAnswers => "answers that can be lost",
             Self::Kill => "a broker that can be killed",
+            Self::Stop => "a broker that can be stopped",
+            Self::RestartOne => "a broker that can be restarted",
+            Self::Roll => "brokers that can be restarted one after the other",
             Self::Delay => "a connection that can be slow",
+            Self::PartialBlackHole => "brokers of which one can fall silent",
+            Self::Deny => "permissions that can be withdrawn",
         }
     }
 }

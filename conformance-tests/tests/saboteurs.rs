@@ -18,7 +18,7 @@ use harness::MemoryHarness;
 const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(1)];
 
 /// Saboteurs that work at once. They wait more than they work.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 6;
 
 #[test]
 fn every_saboteur_is_caught_and_the_sound_transport_is_not() {

@@ -141,6 +141,17 @@ impl NatsCluster {
         &mut self.nodes
     }
 
+    /// Ends every node in good order (`SIGTERM`), all at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn stop(&mut self) -> io::Result<()> {
+        // One after the other, the last ones would wait for a majority to say goodbye to.
+        self.nodes.iter().try_for_each(|node| node.process.ask_to_end())?;
+        self.nodes.iter_mut().try_for_each(|node| node.process.stop())
+    }
+
     /// Starts every node that is down, and waits until all of them answer.
     ///
     /// # Errors

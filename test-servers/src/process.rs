@@ -138,10 +138,18 @@ impl Process {
         self.watchdog.take().map_or(Ok(()), Watchdog::stop)
     }
 
+    /// Asks the process to end, without waiting until it has.
+    pub(crate) fn ask_to_end(&self) -> io::Result<()> {
+        match &self.child {
+            Some(child) => Ok(kill_process(Pid::from_child(child), Signal::TERM)?),
+            None => Ok(()),
+        }
+    }
+
     /// Asks the process to end, and kills it when it takes too long. Done when this returns.
     pub(crate) fn stop(&mut self) -> io::Result<()> {
+        self.ask_to_end()?;
         if let Some(child) = &mut self.child {
-            kill_process(Pid::from_child(child), Signal::TERM)?;
             let begin = Instant::now();
             while child.try_wait()?.is_none() && begin.elapsed() < STOP_TIMEOUT {
                 thread::sleep(PAUSE);

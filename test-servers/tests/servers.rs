@@ -99,6 +99,9 @@ fn a_nats_cluster_survives_the_loss_of_a_node() {
         node.kill().unwrap();
     }
     cluster.restart().unwrap();
+    cluster.stop().unwrap();
+    assert!(cluster.nodes().iter().all(|node| node.id().is_none()));
+    cluster.restart().unwrap();
 }
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
@@ -152,6 +155,9 @@ fn a_kafka_cluster_survives_the_loss_of_a_node() {
     for node in cluster.nodes_mut() {
         node.kill().unwrap();
     }
+    cluster.restart().unwrap();
+    cluster.stop().unwrap();
+    assert!(cluster.nodes().iter().all(|node| node.id().is_none()));
     cluster.restart().unwrap();
     let described = topics(&cluster.nodes()[2], &["--describe", "--topic", "backups"]);
     assert!(described.contains("ReplicationFactor: 3"), "{described}");

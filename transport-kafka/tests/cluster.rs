@@ -52,7 +52,7 @@ cases! {
 fn main() -> ExitCode {
     let shared = Arc::new(SharedCluster::default());
     let suite = match Kafka::find() {
-        Ok(_) => backup_tracker_conformance::main(BrokerHarness::new(Three(Arc::clone(&shared)))),
+        Ok(_) => backup_tracker_conformance::main(BrokerHarness::new(Three::new(Arc::clone(&shared)))),
         Err(missing) => backup_tracker_conformance::ignored_main(Three::NAME, &missing.reason),
     };
     // One after the other: each kills brokers of the same cluster.

@@ -177,6 +177,13 @@ impl MemoryLog {
         self.0.change(State::trim);
     }
 
+    /// Removes so many of the newest records, as a failover to a replica without them does; records that come later take their
+    /// offsets. A session or a group whose position was behind any of them hears of it by [`Lost`](ErrorKind::Lost), and begins
+    /// again at the earliest record.
+    pub fn truncate(&self, count: usize) {
+        self.0.change(|state| state.truncate(count));
+    }
+
     /// Deletes the log and creates it again, empty, with offsets from 0. Every session and every group that there was hears
     /// of it by [`Lost`](ErrorKind::Lost).
     pub fn recreate(&self) {

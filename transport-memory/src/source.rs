@@ -38,8 +38,8 @@ impl MemorySource {
         };
         match found {
             None => Some(Err(self.unavailable("read"))),
-            Some(Found::Record(record)) => {
-                self.cursor.offset += 1;
+            Some(Found::Record(record, behind)) => {
+                self.cursor = behind;
                 Some(Ok(Some(record)))
             }
             Some(Found::Gone(earliest)) => {

@@ -11,6 +11,8 @@ use uuid::Uuid;
 pub(crate) struct Cursor {
     pub(crate) incarnation: u64,
     pub(crate) offset: u64,
+    /// How many of the truncations there were when the record before this place was read.
+    truncations: usize,
 }
 
 /// A group's position: where its next session begins.
@@ -33,7 +35,8 @@ struct Stored {
 /// What a session finds at its place.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Record(Record),
+    /// With the place behind it.
+    Record(Record, Cursor),
     /// Nothing yet.
     Nothing,
     /// The place is gone; the session goes on at this one (S12).
@@ -45,6 +48,8 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct State {
     incarnation: u64,
+    /// Where this incarnation's log ended each time that it lost its newest records.
+    truncations: Vec<u64>,
     /// The offset of the first record that is still held.
     first: u64,
     records: VecDeque<Stored>,
@@ -59,6 +64,7 @@ impl State {
     pub(crate) const fn new() -> Self {
         Self {
             incarnation: 0,
+            truncations: Vec::new(),
             first: 0,
             records: VecDeque::new(),
             groups: BTreeMap::new(),
@@ -73,11 +79,15 @@ impl State {
     }
 
     fn earliest(&self) -> Cursor {
-        Cursor { incarnation: self.incarnation, offset: self.first }
+        self.cursor(self.first)
     }
 
     fn latest(&self) -> Cursor {
-        Cursor { incarnation: self.incarnation, offset: self.first + self.len() }
+        self.cursor(self.first + self.len())
+    }
+
+    fn cursor(&self, offset: u64) -> Cursor {
+        Cursor { incarnation: self.incarnation, offset, truncations: self.truncations.len() }
     }
 
     /// Where whoever has no position begins.
@@ -89,7 +99,13 @@ impl State {
     }
 
     fn holds(&self, cursor: Cursor) -> bool {
-        cursor.incarnation == self.incarnation && cursor.offset >= self.first
+        cursor.incarnation == self.incarnation && cursor.offset >= self.first && !self.was_cut_off(cursor)
+    }
+
+    /// Whether the record before the place was among those that the log lost at its end.
+    fn was_cut_off(&self, cursor: Cursor) -> bool {
+        let later = self.truncations.get(cursor.truncations..).unwrap_or_default();
+        later.iter().any(|end| cursor.offset > *end)
     }
 
     pub(crate) fn append(
@@ -128,19 +144,16 @@ impl State {
 
     /// Moves the group's position to the place; never back within an incarnation (S5), and never to one that is gone.
     pub(crate) fn commit(&mut self, group: &str, cursor: Cursor) {
-        if cursor.incarnation != self.incarnation {
-            // Nothing that the session read is in the log any more, so there is nothing left to be replayed. Its next read
-            // says so.
+        if cursor.incarnation != self.incarnation || self.was_cut_off(cursor) {
+            // What the session read is not in the log any more. Its next read says so, and begins again.
             return;
         }
+        let is_held = self.groups.get(group).is_some_and(|group| self.holds(group.cursor));
         // `begin` made the group.
         let Some(group) = self.groups.get_mut(group) else { return };
-        let offset = if group.cursor.incarnation == cursor.incarnation {
-            group.cursor.offset.max(cursor.offset)
-        } else {
-            cursor.offset
-        };
-        group.cursor = Cursor { offset, ..cursor };
+        if !is_held || cursor.offset >= group.cursor.offset {
+            group.cursor = cursor;
+        }
         group.committed = true;
     }
 
@@ -156,7 +169,7 @@ impl State {
             return Found::Gone(self.earliest());
         }
         match self.at(cursor.offset) {
-            Some(record) => Found::Record(record),
+            Some(record) => Found::Record(record, self.cursor(cursor.offset + 1)),
             None if self.ended => Found::End,
             None => Found::Nothing,
         }
@@ -185,8 +198,14 @@ impl State {
         self.records.clear();
     }
 
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.records.truncate(self.records.len().saturating_sub(count));
+        self.truncations.push(self.latest().offset);
+    }
+
     pub(crate) fn recreate(&mut self) {
         self.incarnation += 1;
+        self.truncations.clear();
         self.first = 0;
         self.records.clear();
         self.ended = false;

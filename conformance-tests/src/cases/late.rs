@@ -11,6 +11,7 @@ cases! {
     a_send_that_failed_in_a_cut_comes_before_later_ones_or_not_at_all = in_time_or_never(Fault::Cut): K2 K3, needs Cut;
     a_send_that_failed_in_a_black_hole_comes_before_later_ones_or_not_at_all = in_time_or_never(Fault::BlackHole): K2 K3, needs BlackHole;
     a_send_whose_answer_was_lost_comes_before_later_ones_or_not_at_all = in_time_or_never(Fault::LostAnswers): K2 K3, needs LostAnswers;
+    a_send_that_failed_at_a_stopped_broker_comes_before_later_ones_or_not_at_all = in_time_or_never(Fault::Stop): K2 K3, needs Stop;
 }
 
 async fn in_time_or_never<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {

@@ -18,10 +18,12 @@ cases! {
     a_send_into_a_black_hole_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::BlackHole): K1 K3, needs BlackHole;
     a_send_whose_answer_is_lost_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::LostAnswers): K1 K3, needs LostAnswers;
     a_send_to_a_dead_broker_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::Kill): K1 K3, needs Kill;
+    a_send_to_a_stopped_broker_is_not_acknowledged_and_tells_the_truth = send_tells_the_truth(Fault::Stop): K1 K3, needs Stop;
     cuts_under_load_lose_nothing_and_keep_the_order = under_load(Fault::Cut): K1 K2 S1 S10, needs Cut;
     black_holes_under_load_lose_nothing_and_keep_the_order = under_load(Fault::BlackHole): K1 K2 S1 S10, needs BlackHole;
     lost_answers_under_load_lose_no_event_and_keep_the_order = under_load(Fault::LostAnswers): K1 K2 S1 S10, needs LostAnswers;
     restarts_of_the_broker_under_load_lose_nothing_and_keep_the_order = under_load(Fault::Kill): K1 K2 S1 S10, needs Kill;
+    stops_of_the_broker_under_load_lose_nothing_and_keep_the_order = under_load(Fault::Stop): K1 K2 S1 S10, needs Stop;
     what_was_acknowledged_at_its_only_send_is_in_the_log_once = under_load(Fault::Cut): K1, needs StoresOnce Cut;
     an_event_that_is_too_large_is_refused_without_a_broker: K4, needs Cut;
 }
@@ -122,10 +124,8 @@ async fn under_load<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
                 let changed = progress.changed().await;
                 changed.map_err(|_| failure("the writer to go on", "it ended"))?;
             }
-            bench.gone(fault).await?;
             // The load goes on against a broker that is not there.
-            tokio::time::sleep(bench.profile.quiet()).await;
-            bench.heal().await?;
+            bench.disturb(fault).await?;
         }
         Ok(())
     };

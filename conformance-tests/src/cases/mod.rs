@@ -3,27 +3,33 @@
 mod after_loss;
 mod claim;
 mod commit_order;
+mod contact;
 mod count;
 mod crash;
+mod credentials;
 mod fencing;
 mod group;
+mod healing;
 mod late;
 mod load;
 mod lost;
 mod observer;
 mod others;
 mod outage;
+mod passing;
 mod places;
 mod position;
 mod primary;
 mod queue;
 mod ready_commit;
 mod recreated;
+mod restarts;
 mod session;
 mod sink;
 mod slow;
 mod source;
 mod tracker;
+mod truncated;
 mod unreachable;
 
 use std::future::Future;
@@ -78,8 +84,14 @@ pub(crate) fn all<L: Lane>() -> Vec<Case<L>> {
         observer::list(),
         lost::list(),
         recreated::list(),
+        truncated::list(),
         outage::list(),
+        contact::list(),
+        passing::list(),
         load::list(),
+        restarts::list(),
+        healing::list(),
+        credentials::list(),
         primary::list(),
         tracker::list(),
         fencing::list(),

@@ -13,15 +13,19 @@ cases! {
     after_a_black_hole_next_goes_on_and_loses_nothing = reading_goes_on(Fault::BlackHole): S10 S2, needs BlackHole;
     after_lost_answers_next_goes_on_and_loses_nothing = reading_goes_on(Fault::LostAnswers): S10 S2, needs LostAnswers;
     after_the_brokers_death_next_goes_on_and_loses_nothing = reading_goes_on(Fault::Kill): S10 S2, needs Kill;
+    after_the_broker_was_stopped_next_goes_on_and_loses_nothing = reading_goes_on(Fault::Stop): S10 S2, needs Stop;
     a_commit_during_a_cut_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::Cut): S5, needs Cut;
     a_commit_into_a_black_hole_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::BlackHole): S5, needs BlackHole;
     a_commit_whose_answer_is_lost_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::LostAnswers): S5, needs LostAnswers;
     a_commit_to_a_dead_broker_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::Kill): S5, needs Kill;
-    what_was_acknowledged_and_committed_survives_the_brokers_death: K1 S5, needs Kill;
+    a_commit_to_a_stopped_broker_is_not_confirmed_and_a_later_one_repairs_it = commit_fails(Fault::Stop): S5, needs Stop;
+    what_was_acknowledged_and_committed_survives_the_brokers_death = survives(Fault::Kill): K1 S5, needs Kill;
+    what_was_acknowledged_and_committed_survives_the_brokers_stop = survives(Fault::Stop): K1 S5, needs Stop;
     drop_and_close_are_prompt_during_a_cut = ends_promptly(Fault::Cut): S7, needs Cut;
     drop_and_close_are_prompt_in_a_black_hole = ends_promptly(Fault::BlackHole): S7, needs BlackHole;
     drop_and_close_are_prompt_while_answers_are_lost = ends_promptly(Fault::LostAnswers): S7, needs LostAnswers;
     drop_and_close_are_prompt_with_the_broker_dead = ends_promptly(Fault::Kill): S7, needs Kill;
+    drop_and_close_are_prompt_with_the_broker_stopped = ends_promptly(Fault::Stop): S7, needs Stop;
 }
 
 async fn reading_goes_on<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
@@ -95,14 +99,14 @@ async fn commit_fails<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
     reader.expect_only(&events[10..]).await
 }
 
-async fn what_was_acknowledged_and_committed_survives_the_brokers_death<L: Lane>(bench: Bench<L>) -> Outcome {
+async fn survives<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
     let events = events(&APPLICATIONS, 30);
     bench.send(&events).await?;
     let mut reader = bench.reader("g").await?;
     let left = reader.take(&events, 10).await?;
     reader.commit().await?;
     drop(reader);
-    bench.gone(Fault::Kill).await?;
+    bench.gone(fault).await?;
     bench.heal().await?;
     let mut reader = bench.reader("g").await?;
     reader.resumed(true)?;

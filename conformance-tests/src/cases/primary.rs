@@ -1,5 +1,7 @@
 //! T7: what a primary announces, and that its secondaries follow.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use backup_tracker::BackupState::{BackingUp, Ready, Starting};
 use backup_tracker::wire::{self, Decoded};
 use backup_tracker::{
@@ -17,8 +19,12 @@ cases! {
     an_illegal_call_announces_nothing: T7;
     an_announcement_that_fails_changes_nothing_and_leaves_nobody_paused = announcement_fails(Fault::Cut): T7 T5, needs Cut;
     an_announcement_whose_answer_is_lost_is_taken_back = announcement_fails(Fault::LostAnswers): T7 T5, needs LostAnswers;
+    an_announcement_to_a_stopped_broker_changes_nothing_and_leaves_nobody_paused = announcement_fails(Fault::Stop): T7 T5, needs Stop;
     listeners_are_told_in_order_with_the_primarys_id_and_timestamp: T8;
-    a_pair_of_trackers_agrees_through_restarts_of_the_broker: T7 T9 T11, needs Kill;
+    a_pair_of_trackers_agrees_through_restarts_of_the_broker = pair_agrees(Fault::Kill): T7 T9 T11, needs Kill;
+    a_pair_of_trackers_agrees_through_stops_of_the_broker = pair_agrees(Fault::Stop): T7 T9 T11 S14, needs Stop;
+    a_pair_of_trackers_agrees_through_a_restart_of_one_broker = pair_agrees(Fault::RestartOne): T7 T9 T11 S14, needs RestartOne;
+    a_pair_of_trackers_agrees_through_a_rolling_restart = pair_agrees(Fault::Roll): T7 T9 T11 S14, needs Roll;
 }
 
 async fn a_step_is_in_the_log_when_the_call_returns<L: Lane>(bench: Bench<L>) -> Outcome {
@@ -153,13 +159,15 @@ async fn listeners_are_told_in_order_with_the_primarys_id_and_timestamp<L: Lane>
     secondary.told_nothing().await
 }
 
-async fn a_pair_of_trackers_agrees_through_restarts_of_the_broker<L: Lane>(bench: Bench<L>) -> Outcome {
+async fn pair_agrees<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
+    /// How many there are at least; they go on as long as the brokers are disturbed.
     const BACKUPS: usize = 6;
     bench.send(&events(&APPLICATIONS, 1)).await?;
     let (primary, mut secondary) = (bench.primary().await?, bench.secondary("g").await?);
+    let over = AtomicBool::new(false);
     let working = async {
         let mut announced = vec![done(primary.startup_complete().await)?];
-        for _ in 0..BACKUPS {
+        while announced.len() <= 2 * BACKUPS || !over.load(Ordering::SeqCst) {
             announced.push(done(primary.start_backup().await)?);
             tokio::time::sleep(bench.clock.quiet / 4).await;
             announced.push(done(primary.finish_backup().await)?);
@@ -167,11 +175,11 @@ async fn a_pair_of_trackers_agrees_through_restarts_of_the_broker<L: Lane>(bench
         Ok(announced)
     };
     let disturbing = async {
-        for _ in 0..2 {
-            bench.gone(Fault::Kill).await?;
-            tokio::time::sleep(bench.clock.quiet).await;
-            bench.heal().await?;
+        // A rolling restart is many.
+        for _ in 0..if fault == Fault::Roll { 1 } else { 2 } {
+            bench.disturb(fault).await?;
         }
+        over.store(true, Ordering::SeqCst);
         Ok(())
     };
     let (announced, ()) = tokio::try_join!(working, disturbing)?;

@@ -18,7 +18,8 @@ cases! {
     foreign_records_do_not_stop_a_secondary: T6, needs Raw;
     a_tombstone_does_not_stop_a_secondary: T6, needs Raw Tombstones;
     a_listener_that_fails_or_panics_does_not_stop_the_others: T8;
-    a_secondary_goes_on_after_an_outage: T9 S10, needs Cut;
+    a_secondary_goes_on_after_an_outage = goes_on(Fault::Cut): T9 S10, needs Cut;
+    a_secondary_lives_on_when_the_broker_is_stopped_and_started_again = goes_on(Fault::Stop): T9 S10 S14, needs Stop;
     a_log_that_ends_shows_as_a_failure_and_shuts_the_gate: T9, needs End;
     a_secondary_follows_a_log_that_was_trimmed: T9 S12, needs Trim;
     synced_returns_when_all_that_the_log_held_is_applied: T10;
@@ -156,13 +157,13 @@ async fn a_listener_that_fails_or_panics_does_not_stop_the_others<L: Lane>(bench
     ensure(tracker.health().is_healthy(), "a healthy secondary", tracker.health())
 }
 
-async fn a_secondary_goes_on_after_an_outage<L: Lane>(bench: Bench<L>) -> Outcome {
+async fn goes_on<L: Lane>(bench: Bench<L>, fault: Fault) -> Outcome {
     let life = LIFE.map(|(from, to)| step(OWN, from, to));
     bench.announce(&life[..2]).await?;
     let mut secondary = bench.secondary("g").await?;
     secondary.told_all(&life[..2], true).await?;
     secondary.synced().await?;
-    bench.gone(Fault::Cut).await?;
+    bench.gone(fault).await?;
     // State and gate stay as they are, and it does not end.
     secondary.told_nothing().await?;
     secondary.is_in(BackingUp)?;

@@ -13,6 +13,7 @@ use crate::scene::{LIFE, OWN, step};
 cases! {
     an_outage_shows_in_health_and_passes = shows(Fault::Cut): T9 S10, needs Cut;
     the_brokers_death_shows_in_health_and_passes = shows(Fault::Kill): T9 S10, needs Kill;
+    a_broker_that_is_stopped_shows_in_health_and_passes = shows(Fault::Stop): T9 S10 S14, needs Stop;
     in_silence_the_gate_shuts_if_asked_to_and_opens_when_contact_is_back: T13 S10, needs Cut;
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_tracker::{Event, Result, Sink, StartAt};
@@ -67,6 +67,16 @@ pub(super) struct Notes {
     pub(super) trimmed: AtomicBool,
     pub(super) recreated: AtomicBool,
     pub(super) slow: AtomicBool,
+    /// The broker was asked to end.
+    pub(super) stopped: AtomicBool,
+    /// One leader does not answer.
+    pub(super) deaf: AtomicBool,
+    pub(super) denied: AtomicBool,
+    /// The log is deleted.
+    pub(super) away: AtomicBool,
+    pub(super) truncated: AtomicBool,
+    /// How often credentials were renewed.
+    pub(super) renewals: AtomicUsize,
     /// Whose events are sent, by their keys.
     writers: Mutex<HashMap<Uuid, Arc<str>>>,
     /// Groups that have an application, and those that had one until they committed.
@@ -114,8 +124,24 @@ impl Notes {
         delivered.get(group).is_some_and(|keys| keys.contains(&key))
     }
 
+    /// The fault is over.
+    fn calm(&self) {
+        for flag in [&self.gone, &self.slow, &self.stopped, &self.deaf, &self.denied] {
+            flag.store(false, Ordering::SeqCst);
+        }
+    }
+
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Nothing can come.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_gone() || self.deaf.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn renewals(&self) -> usize {
+        self.renewals.load(Ordering::SeqCst)
     }
 }
 
@@ -150,7 +176,25 @@ impl<L: Lane> Lane for SabotagedLane<L> {
     async fn recreate(&self) -> Result<()> {
         self.notes.trimmed.store(true, Ordering::SeqCst);
         self.notes.recreated.store(true, Ordering::SeqCst);
-        self.inner.recreate().await
+        self.inner.recreate().await?;
+        self.notes.away.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn delete(&self) -> Result<()> {
+        self.notes.away.store(true, Ordering::SeqCst);
+        self.inner.delete().await
+    }
+
+    async fn truncate(&self, count: usize) -> Result<()> {
+        self.notes.trimmed.store(true, Ordering::SeqCst);
+        self.notes.truncated.store(true, Ordering::SeqCst);
+        self.inner.truncate(count).await
+    }
+
+    async fn renew_credentials(&self) -> Result<()> {
+        self.notes.renewals.fetch_add(1, Ordering::SeqCst);
+        self.inner.renew_credentials().await
     }
 
     async fn end(&self) -> Result<()> {
@@ -158,18 +202,31 @@ impl<L: Lane> Lane for SabotagedLane<L> {
     }
 
     async fn inflict(&self, fault: Fault) -> Result<()> {
-        if self.sabotage == Sabotage::ForgetsOnRestart && fault == Fault::Kill {
+        if self.sabotage == Sabotage::ForgetsOnRestart && matches!(fault, Fault::Kill | Fault::Stop) {
             self.inner.trim().await?;
         }
-        let flag = if fault == Fault::Delay { &self.notes.slow } else { &self.notes.gone };
+        let notes = &self.notes;
+        let flag = match fault {
+            Fault::Delay => &notes.slow,
+            Fault::PartialBlackHole => &notes.deaf,
+            Fault::Deny => &notes.denied,
+            _ => &notes.gone,
+        };
         flag.store(true, Ordering::SeqCst);
-        self.inner.inflict(fault).await
+        let restarts = matches!(fault, Fault::RestartOne | Fault::Roll);
+        if restarts || fault == Fault::Stop {
+            notes.stopped.store(true, Ordering::SeqCst);
+        }
+        let inflicted = self.inner.inflict(fault).await;
+        if restarts {
+            notes.calm();
+        }
+        inflicted
     }
 
     async fn heal(&self) -> Result<()> {
         self.inner.heal().await?;
-        self.notes.gone.store(false, Ordering::SeqCst);
-        self.notes.slow.store(false, Ordering::SeqCst);
+        self.notes.calm();
         let limbo = std::mem::take(&mut *self.notes.limbo());
         let mut sink = self.inner.sink().await?;
         for event in &limbo {

@@ -85,6 +85,12 @@ sabotages! {
         caught by the_same_event_sent_twice_is_in_the_log_with_one_id;
     BringsUnknownLate "a send that failed with an unknown outcome is repeated behind the next one"
         caught by a_send_whose_answer_was_lost_comes_before_later_ones_or_not_at_all;
+    NeverHeals "after a send that failed, every send fails"
+        caught by after_a_send_that_failed_in_a_cut_the_next_one_succeeds_as_a_new_sinks_would;
+    FailsOnceMore "after an outage, one more send fails than that of a new sink"
+        caught by after_a_send_to_a_dead_broker_the_next_one_succeeds_as_a_new_sinks_would;
+    SinkKeepsOldCredentials "a sink logs in as it did when it was opened"
+        caught by a_sink_goes_on_with_renewed_credentials;
     // Order and replay.
     ReordersReads "a record is overtaken by the next few when it is read"
         caught by one_applications_events_come_in_order_among_those_of_others;
@@ -227,6 +233,10 @@ sabotages! {
         caught by commit_and_remaining_never_say_that_a_log_was_trimmed;
     LosesInRemaining "counting in a log that was recreated is an error of kind Lost"
         caught by commit_and_remaining_never_say_that_a_log_was_recreated;
+    HidesTruncation "a log that lost its end goes unmentioned between sessions"
+        caught by a_log_that_lost_its_end_between_sessions_and_grew_past_the_position_says_so_once;
+    HidesTruncationWhileLive "a live session goes on at its old place in a log that lost its end"
+        caught by a_log_that_loses_its_end_under_a_live_session_and_grows_past_its_place_says_so_once;
     CriesLost "a trim that took nothing unread is reported as a loss"
         caught by a_trim_of_nothing_but_committed_records_goes_unnoticed;
     // Outages.
@@ -236,6 +246,28 @@ sabotages! {
         caught by after_the_brokers_death_next_goes_on_and_loses_nothing;
     HidesOutages "`next`, `commit` and `remaining` wait as long as the broker is gone"
         caught by an_outage_shows_in_health_and_passes;
+    EndsWhenTheBrokerStops "a broker that is asked to end ends the session"
+        caught by a_secondary_lives_on_when_the_broker_is_stopped_and_started_again;
+    DeafAfterAPartialCut "once one leader does not answer, nothing comes any more, and nothing is said"
+        caught by a_quiet_source_that_one_leader_does_not_answer_says_so_within_the_contact_time;
+    HealthyWhileDeaf "`next` waits without a word as long as nothing can come"
+        caught by a_secondary_that_one_leader_does_not_answer_shows_it_within_the_contact_time;
+    SaysItOnce "`next` says once that it is out of contact, and then waits"
+        caught by a_quiet_source_in_a_black_hole_says_so_within_the_contact_time;
+    TakesQuietForSilence "`next` says that it is out of contact when nothing has come for a while"
+        caught by a_source_that_is_idle_and_in_contact_says_nothing;
+    WaitsInCommit "`commit` does not answer while the broker is gone"
+        caught by commit_and_remaining_answer_in_a_black_hole;
+    WaitsInRemaining "`remaining` does not answer while the broker is gone"
+        caught by commit_and_remaining_answer_while_answers_are_lost;
+    EndsWhenDenied "a permission that is withdrawn ends the session"
+        caught by a_secondary_that_is_denied_for_a_while_shows_why_and_lives_on;
+    NamesNoCause "an error that passes has no cause"
+        caught by what_is_denied_for_a_while_is_unavailable_because_of_that_and_passes;
+    EndsWhenTheLogIsAway "a log that is away for a while ends the session"
+        caught by a_session_whose_log_is_away_for_a_while_goes_on_in_the_new_one;
+    KeepsOldCredentials "a source logs in as it did when it was opened"
+        caught by a_source_goes_on_with_renewed_credentials;
     SkipsAfterAnError "after an error, one record is skipped"
         caught by cuts_under_load_lose_nothing_and_keep_the_order;
     RepeatsAfterAnError "after an error, a record comes again"

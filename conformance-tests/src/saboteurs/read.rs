@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Sabotage;
 use super::source::SabotagedSource;
-use crate::bench::PROMPT;
+use crate::bench::{PAUSE, PROMPT};
 use crate::harness::{DELAY, Lane};
 
 /// How many uncommitted records [`Sabotage::StallsAtAThousand`] bears.
@@ -43,6 +43,12 @@ impl<L: Lane> SabotagedSource<L> {
                     if delivered { old.push_back(record) } else { self.queue.push_back(record) }
                 }
                 self.queue.append(&mut old);
+            }
+            Sabotage::HidesTruncation if self.notes.truncated.load(Ordering::SeqCst) => {
+                // It looks as far as the position and no further, as if the records before it were the ones that it knew.
+                if let Some(Ok(Some(record))) = self.sound().await?.next().now_or_never() {
+                    self.queue.push_back(record);
+                }
             }
             Sabotage::NewerOthersFirst => self.older = self.remaining_inner().await?,
             Sabotage::HidesLoss | Sabotage::HidesRecreation if self.notes.trimmed.load(Ordering::SeqCst) => {
@@ -77,6 +83,11 @@ impl<L: Lane> SabotagedSource<L> {
             }
             Sabotage::GivesUpSilently if self.troubled => return pending().await,
             Sabotage::StallsAtAThousand if self.returned >= STALL => return pending().await,
+            Sabotage::TakesQuietForSilence => {
+                let next = tokio::time::timeout(SLEEPY, self.sound().await?.next());
+                let silent = Error::new(ErrorKind::Unavailable, "read", "out of contact");
+                return next.await.unwrap_or(Err(silent));
+            }
             Sabotage::FallsAsleep => {
                 if self.asleep {
                     return pending().await;
@@ -98,7 +109,17 @@ impl<L: Lane> SabotagedSource<L> {
                 self.sit_out().await;
                 self.sound().await?.next().await
             }
+            Err(error) if error.is_transient() && self.sabotage == Sabotage::DeafAfterAPartialCut => {
+                if self.notes.deaf.load(Ordering::SeqCst) { pending().await } else { Err(error) }
+            }
+            Err(error) if error.is_transient() && self.hides() => {
+                while self.notes.is_silent() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                self.sound().await?.next().await
+            }
             Err(error) if error.is_transient() => {
+                self.said = true;
                 let first = !std::mem::replace(&mut self.troubled, true);
                 self.failed = true;
                 if self.sabotage == Sabotage::EndsSilently && first { Ok(None) } else { Err(error) }
@@ -108,10 +129,26 @@ impl<L: Lane> SabotagedSource<L> {
         }
     }
 
+    /// Whether it keeps to itself that it is out of contact.
+    fn hides(&self) -> bool {
+        let hides = match self.sabotage {
+            Sabotage::HealthyWhileDeaf => true,
+            Sabotage::SaysItOnce => self.said,
+            _ => false,
+        };
+        hides && self.notes.is_silent()
+    }
+
     async fn lost(&mut self, error: Error) -> Result<Option<Record>> {
         match self.sabotage {
             Sabotage::HidesLossWhileLive => self.sound().await?.next().await,
             Sabotage::HidesRecreationWhileLive if self.notes.recreated.load(Ordering::SeqCst) => {
+                self.sound().await?.next().await
+            }
+            Sabotage::HidesTruncationWhileLive if self.notes.truncated.load(Ordering::SeqCst) => {
+                for _ in 0..self.returned {
+                    self.sound().await?.next().await?;
+                }
                 self.sound().await?.next().await
             }
             Sabotage::GoesOnInARecreatedLog if self.notes.recreated.load(Ordering::SeqCst) => {

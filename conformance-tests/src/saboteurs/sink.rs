@@ -22,11 +22,17 @@ pub struct SabotagedSink<L: Lane> {
     sending: bool,
     /// A send that failed, to be repeated.
     late: Option<Event>,
+    /// A send failed.
+    failed: bool,
+    /// How often credentials had been renewed when it was opened.
+    renewals: usize,
 }
 
 impl<L: Lane> SabotagedSink<L> {
-    pub(super) const fn new(inner: L::Sink, sabotage: Sabotage, notes: Arc<Notes>) -> Self {
-        Self { inner, sabotage, notes, held: VecDeque::new(), sending: false, late: None }
+    pub(super) fn new(inner: L::Sink, sabotage: Sabotage, notes: Arc<Notes>) -> Self {
+        let renewals = notes.renewals();
+        let held = VecDeque::new();
+        Self { inner, sabotage, notes, held, sending: false, late: None, failed: false, renewals }
     }
 
     fn broken(&self, event: &Event) -> Event {
@@ -123,6 +129,14 @@ impl<L: Lane> Sink for SabotagedSink<L> {
                 self.notes.limbo().push(event.clone());
                 return Ok(());
             }
+            Sabotage::NeverHeals if self.failed => {
+                let error = Error::new(ErrorKind::Unavailable, "send", "the client does not work");
+                return Err(error.with_delivery(Delivery::NotSent));
+            }
+            Sabotage::SinkKeepsOldCredentials if self.renewals < self.notes.renewals() => {
+                let error = Error::new(ErrorKind::Denied, "send", "the password is wrong");
+                return Err(error.with_delivery(Delivery::NotSent).into_transient());
+            }
             Sabotage::BreaksOnACancelledSend => {
                 if std::mem::replace(&mut self.sending, true) {
                     return Err(Error::new(ErrorKind::Internal, "send", "a send is still under way"));
@@ -134,6 +148,10 @@ impl<L: Lane> Sink for SabotagedSink<L> {
         self.notes.wrote(event);
         let sent = self.pass_on(event).await;
         self.sending = false;
+        if sent.is_ok() && self.sabotage == Sabotage::FailsOnceMore && std::mem::take(&mut self.failed) {
+            return Err(Error::new(ErrorKind::Unavailable, "send", "the client is not there yet"));
+        }
+        self.failed |= sent.is_err();
         if self.sabotage == Sabotage::BringsUnknownLate {
             match &sent {
                 Ok(()) => {

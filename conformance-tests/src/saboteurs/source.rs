@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -41,6 +42,10 @@ pub struct SabotagedSource<L: Lane> {
     /// There was an outage.
     pub(super) failed: bool,
     pub(super) cancelled: bool,
+    /// It has said once that it is out of contact.
+    pub(super) said: bool,
+    /// How often credentials had been renewed when it was opened.
+    pub(super) renewals: usize,
     pub(super) asleep: bool,
     /// How many records of the backlog are held back, and until when.
     pub(super) older: u64,
@@ -101,6 +106,7 @@ impl<L: Lane> SabotagedSource<L> {
         sabotage: Sabotage,
         notes: Arc<Notes>,
     ) -> Self {
+        let renewals = notes.renewals();
         Self {
             inner,
             lane,
@@ -119,6 +125,8 @@ impl<L: Lane> SabotagedSource<L> {
             troubled: false,
             failed: false,
             cancelled: false,
+            said: false,
+            renewals,
             asleep: false,
             older: 0,
             opened: Instant::now(),
@@ -143,6 +151,30 @@ impl<L: Lane> SabotagedSource<L> {
         }
     }
 
+    /// What passes, as what ends a session.
+    fn for_good(&self, error: Error) -> Error {
+        let ends = match self.sabotage {
+            Sabotage::EndsWhenTheBrokerStops => self.notes.stopped.load(Ordering::SeqCst),
+            Sabotage::EndsWhenDenied => self.notes.denied.load(Ordering::SeqCst),
+            Sabotage::EndsWhenTheLogIsAway => self.notes.away.load(Ordering::SeqCst),
+            Sabotage::NamesNoCause if error.is_transient() => {
+                return Error::new(ErrorKind::Unavailable, "read", "the broker refuses it");
+            }
+            _ => false,
+        };
+        if ends { Error::new(ErrorKind::NotFound, "read", "the broker refuses it") } else { error }
+    }
+
+    /// What became of its login.
+    fn login(&self) -> Result<()> {
+        let is_old = self.renewals < self.notes.renewals();
+        if is_old && self.sabotage == Sabotage::KeepsOldCredentials {
+            let error = Error::new(ErrorKind::Denied, "read", "the password is wrong");
+            return Err(error.into_transient());
+        }
+        Ok(())
+    }
+
     async fn pay(&mut self) -> Result<()> {
         if std::mem::take(&mut self.owed) {
             self.sound().await?.commit().await?;
@@ -161,7 +193,8 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
         self.sit_out().await;
         self.pay().await?;
         self.cancelled = true;
-        let record = self.read().await?;
+        let record = self.read().await.map_err(|error| self.for_good(error))?;
+        self.login()?;
         self.cancelled = false;
         match record {
             Some(record) => self.hand_over(record).await.map(Some),
@@ -171,6 +204,10 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
 
     async fn commit(&mut self) -> Result<()> {
         self.sit_out().await;
+        self.login()?;
+        if self.sabotage == Sabotage::WaitsInCommit && self.notes.is_gone() {
+            return pending().await;
+        }
         self.commits += 1;
         let read = self.before + self.returned;
         match self.sabotage {
@@ -209,7 +246,10 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
                 }
                 Ok(())
             }
-            _ => self.sound().await?.commit().await,
+            _ => {
+                let committed = self.sound().await?.commit().await;
+                committed.map_err(|error| self.for_good(error))
+            }
         }
     }
 
@@ -225,8 +265,10 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
 
     async fn remaining(&mut self) -> Result<Remaining> {
         self.sit_out().await;
+        self.login()?;
         let sabotage = self.sabotage;
         match sabotage {
+            Sabotage::WaitsInRemaining if self.notes.is_gone() => return pending().await,
             Sabotage::CountingTakesARecord if self.remaining_inner().await? > 0 => {
                 let record = self.sound().await?.next().await?;
                 tokio::task::yield_now().await;
@@ -239,7 +281,7 @@ impl<L: Lane> EventSource for SabotagedSource<L> {
         }
         let counted = self.remaining_inner().await;
         self.failed |= counted.is_err();
-        let remaining = counted? + self.queue.len() as u64;
+        let remaining = counted.map_err(|error| self.for_good(error))? + self.queue.len() as u64;
         let remaining = match self.sabotage {
             Sabotage::CountsTooFewAfterAnOutage if self.failed => remaining.saturating_sub(1),
             Sabotage::CountsTooFewAfterALoss if self.lost => remaining.saturating_sub(1),

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use backup_tracker::{Result, StartAt};
-use backup_tracker_conformance::{Ability, Fault, Harness, Isolation, Lane, Profile, RawRecord};
+use backup_tracker_conformance::{Fault, Harness, Isolation, Lane, Profile, RawRecord};
 use backup_tracker_kafka::rdkafka::admin::{AdminClient, AdminOptions};
 use backup_tracker_kafka::rdkafka::client::DefaultClientContext;
 use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
 use backup_tracker_kafka::rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use backup_tracker_kafka::rdkafka::producer::FutureProducer;
+use backup_tracker_kafka::rdkafka::types::RDKafkaErrorCode;
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, KafkaSink, KafkaSource};
 
@@ -42,10 +43,8 @@ impl<B: Brokers> Harness for BrokerHarness<B> {
 
     fn profile(&self) -> Profile {
         let profile = profile().with_patience(Duration::from_secs(30)).with_at_once(self.brokers.at_once());
-        match self.brokers.spared() {
-            Some(reason) => profile.not_shown(Ability::Kill, reason),
-            None => profile,
-        }
+        let spared = self.brokers.spared().iter();
+        spared.fold(profile, |profile, (ability, reason)| profile.not_shown(*ability, *reason))
     }
 
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<BrokerLane<B::Lent>> {
@@ -141,13 +140,22 @@ impl<L: Lent> Lane for BrokerLane<L> {
     }
 
     async fn recreate(&self) -> Result<()> {
+        self.delete().await?;
+        self.create().await
+    }
+
+    async fn delete(&self) -> Result<()> {
         let deleted = self.admin.delete_topics(&[&self.topic.name], &options()).await.map_err(failed)?;
         for topic in deleted {
-            topic.map_err(|(_, code)| failed(code))?;
+            match topic {
+                // It was away already.
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((_, code)) => return Err(failed(code)),
+            }
         }
         // Deleted is not yet known everywhere.
         while self.topic.kafka.sink().open().await.is_ok() {}
-        self.create().await
+        Ok(())
     }
 
     async fn inflict(&self, fault: Fault) -> Result<()> {
@@ -156,7 +164,14 @@ impl<L: Lent> Lane for BrokerLane<L> {
             Fault::BlackHole => self.topic.set(Mode::BlackHole),
             Fault::LostAnswers => self.topic.set(Mode::LoseAnswers),
             Fault::Delay => self.topic.set(Mode::Delay),
+            Fault::PartialBlackHole => {
+                let leader = self.brokers.leader(&self.topic.name).await?;
+                self.topic.set(Mode::Hide(leader))
+            }
             Fault::Kill => self.brokers.kill().map_err(failed),
+            Fault::Stop => self.brokers.stop().await,
+            Fault::RestartOne => self.brokers.restart_one(&self.topic.name).await,
+            Fault::Roll => self.brokers.roll().await,
             _ => Err(failed("a fault that this harness does not know")),
         }
     }

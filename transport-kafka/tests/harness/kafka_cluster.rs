@@ -53,6 +53,10 @@ impl Cluster {
         &self.servers
     }
 
+    pub(crate) fn port(&self, node: usize) -> u16 {
+        self.brokers().nodes()[node - 1].port()
+    }
+
     fn brokers(&self) -> MutexGuard<'_, KafkaCluster> {
         self.brokers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,6 +71,22 @@ impl Cluster {
 
     pub(crate) async fn restart(&self, node: usize) {
         self.elsewhere(move |cluster| cluster.nodes_mut()[node - 1].restart()).await;
+    }
+
+    /// Asks all of them to end.
+    pub(crate) async fn stop_all(&self) {
+        self.elsewhere(KafkaCluster::stop).await;
+    }
+
+    /// Asks each of these to end, and starts it again before the next. It is back when all know each other.
+    pub(crate) async fn roll(&self, nodes: impl IntoIterator<Item = usize> + Send) {
+        for node in nodes {
+            self.elsewhere(move |cluster| {
+                cluster.nodes_mut()[node - 1].stop()?;
+                cluster.restart()
+            })
+            .await;
+        }
     }
 
     /// Starts whoever is down.

@@ -16,6 +16,8 @@ use crate::topic::{PARTITIONS, Topic, failed};
 /// Everything that has a time limit answers within this, or the suite would wait for librdkafka's patience.
 const LIMIT: Duration = Duration::from_secs(1);
 
+const NO_PROCESS: &str = "a mock has no process that could be asked to end";
+
 pub(crate) struct MockHarness;
 
 impl Harness for MockHarness {
@@ -33,6 +35,13 @@ impl Harness for MockHarness {
                 Ability::StoresOnce,
                 "the mock looks at sequence numbers of transactions only, so librdkafka's own retry is stored again",
             )
+            .not_shown(Ability::Delete, "the mock cannot delete a topic")
+            .not_shown(Ability::Deny, "the mock knows no permissions")
+            .not_shown(Ability::RenewsCredentials, "the mock knows no users")
+            .not_shown(Ability::PartialBlackHole, "the mock has one broker")
+            .not_shown(Ability::Stop, NO_PROCESS)
+            .not_shown(Ability::RestartOne, NO_PROCESS)
+            .not_shown(Ability::Roll, NO_PROCESS)
             .with_patience(Duration::from_secs(15))
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_tracker::Result;
-use backup_tracker_conformance::{Isolation, Profile};
+use backup_tracker_conformance::{Ability, Isolation, Profile};
 use backup_tracker_test_servers::Kafka;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -44,10 +44,24 @@ impl Brokers for Single {
         Profile::DEFAULT_AT_ONCE
     }
 
-    fn spared(&self) -> Option<&str> {
+    fn spared(&self) -> &[(Ability, &str)] {
+        const NOT_OURS: &str = "the broker is not ours to end";
         match self {
-            Self::Running(_) => Some("the broker is not ours to kill"),
-            Self::Ours { .. } => None,
+            Self::Running(_) => &[
+                (Ability::Kill, NOT_OURS),
+                (Ability::Stop, NOT_OURS),
+                (Ability::RestartOne, NOT_OURS),
+                (Ability::Roll, NOT_OURS),
+                (Ability::PartialBlackHole, "there may be one broker"),
+                (Ability::Deny, "its permissions are not ours to withdraw"),
+                (Ability::RenewsCredentials, "its users are not ours to change"),
+            ],
+            Self::Ours { .. } => &[
+                (Ability::Roll, "there is one broker"),
+                (Ability::PartialBlackHole, "there is one broker"),
+                (Ability::Deny, "not written yet"),
+                (Ability::RenewsCredentials, "not written yet"),
+            ],
         }
     }
 
@@ -67,6 +81,15 @@ pub(crate) enum Broker {
     Own(Own),
 }
 
+impl Broker {
+    fn own(&self) -> Result<&Own> {
+        match self {
+            Self::Shared(_) => Err(failed("the broker is not this lane's own")),
+            Self::Own(own) => Ok(own),
+        }
+    }
+}
+
 impl Lent for Broker {
     fn servers(&self) -> String {
         match self {
@@ -82,10 +105,26 @@ impl Lent for Broker {
         }
     }
 
+    async fn leader(&self, _: &str) -> Result<u16> {
+        Err(failed("there is one broker"))
+    }
+
+    async fn stop(&self) -> Result<()> {
+        self.own()?.elsewhere(Kafka::stop).await
+    }
+
+    async fn restart_one(&self, _: &str) -> Result<()> {
+        self.own()?.elsewhere(|broker| broker.stop().and_then(|()| broker.restart())).await
+    }
+
+    async fn roll(&self) -> Result<()> {
+        Err(failed("there is one broker"))
+    }
+
     async fn restart(&self) -> Result<()> {
         match self {
             Self::Shared(_) => Ok(()),
-            Self::Own(own) => own.restart().await,
+            Self::Own(own) => own.elsewhere(Kafka::restart).await,
         }
     }
 }
@@ -128,12 +167,11 @@ impl Own {
         lock(&self.broker).as_mut().map_or(Ok(()), Kafka::kill)
     }
 
-    /// Starts the broker again, if it is down.
-    async fn restart(&self) -> Result<()> {
+    /// Works on the broker without holding up the runtime.
+    async fn elsewhere(&self, work: fn(&mut Kafka) -> io::Result<()>) -> Result<()> {
         let broker = Arc::clone(&self.broker);
-        let restarting =
-            tokio::task::spawn_blocking(move || lock(&broker).as_mut().map_or(Ok(()), Kafka::restart));
-        restarting.await.map_err(failed)?.map_err(failed)
+        let working = tokio::task::spawn_blocking(move || lock(&broker).as_mut().map_or(Ok(()), work));
+        working.await.map_err(failed)?.map_err(failed)
     }
 }
 

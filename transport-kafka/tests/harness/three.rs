@@ -4,20 +4,29 @@ use std::io;
 use std::sync::Arc;
 
 use backup_tracker::Result;
-use backup_tracker_conformance::Isolation;
+use backup_tracker_conformance::{Ability, Isolation};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::brokers::{Brokers, Lent};
 use crate::kafka_cluster::{Cluster, SharedCluster};
 use crate::topic::failed;
 
-pub(crate) struct Three(pub(crate) Arc<SharedCluster>);
+pub(crate) struct Three {
+    cluster: Arc<SharedCluster>,
+    /// Held by the lanes: together, or by one alone that ends brokers.
+    turns: Arc<RwLock<()>>,
+}
 
 impl Three {
     pub(crate) const NAME: &str = "kafka on a cluster of three brokers";
+
+    pub(crate) fn new(cluster: Arc<SharedCluster>) -> Self {
+        Self { cluster, turns: Arc::default() }
+    }
 }
 
 impl Brokers for Three {
-    type Lent = Arc<Cluster>;
+    type Lent = Turn;
 
     fn name(&self) -> &str {
         Self::NAME
@@ -31,29 +40,87 @@ impl Brokers for Three {
         4
     }
 
-    fn spared(&self) -> Option<&str> {
-        Some(
-            "the others take over from a broker that dies; the cases behind this suite kill them, one and a majority",
-        )
+    fn spared(&self) -> &[(Ability, &str)] {
+        const TAKE_OVER: &str = "the others take over from a broker that dies; the cases behind this suite kill them, one and a \
+                                 majority";
+        &[
+            (Ability::Kill, TAKE_OVER),
+            (Ability::Deny, "the suite on one broker shows it"),
+            (Ability::RenewsCredentials, "the suite on one broker shows it"),
+        ]
     }
 
-    async fn lend(&self, _: Isolation) -> Result<Arc<Cluster>> {
-        let shared = Arc::clone(&self.0);
+    async fn lend(&self, isolation: Isolation) -> Result<Turn> {
+        let turns = Arc::clone(&self.turns);
+        let hold = match isolation {
+            Isolation::Own => Hold::Alone(turns.write_owned().await),
+            _ => Hold::Together(turns.read_owned().await),
+        };
+        let shared = Arc::clone(&self.cluster);
         let cluster = tokio::task::spawn_blocking(move || shared.get()).await;
-        cluster.map_err(failed)?.map_err(failed)
+        let cluster = cluster.map_err(failed)?.map_err(failed)?;
+        // A case that failed may have left brokers down.
+        cluster.heal().await;
+        Ok(Turn { cluster, hold })
     }
 }
 
-impl Lent for Arc<Cluster> {
+/// A lane's turn on the cluster.
+pub(crate) struct Turn {
+    cluster: Arc<Cluster>,
+    hold: Hold,
+}
+
+enum Hold {
+    Together(#[allow(dead_code, reason = "held until it is dropped")] OwnedRwLockReadGuard<()>),
+    Alone(#[allow(dead_code, reason = "held until it is dropped")] OwnedRwLockWriteGuard<()>),
+}
+
+impl Turn {
+    fn alone(&self) -> Result<&Cluster> {
+        match self.hold {
+            Hold::Together(_) => Err(failed("others use these brokers")),
+            Hold::Alone(_) => Ok(&self.cluster),
+        }
+    }
+}
+
+impl Lent for Turn {
     fn servers(&self) -> String {
-        Cluster::servers(self).to_owned()
+        self.cluster.servers().to_owned()
     }
 
     fn kill(&self) -> io::Result<()> {
-        Err(io::Error::other("others use these brokers"))
+        Err(io::Error::other("nobody kills all of them"))
+    }
+
+    async fn leader(&self, topic: &str) -> Result<u16> {
+        let leader = self.cluster.leader(topic).await;
+        Ok(self.cluster.port(leader))
+    }
+
+    async fn stop(&self) -> Result<()> {
+        self.alone()?.stop_all().await;
+        Ok(())
+    }
+
+    async fn restart_one(&self, topic: &str) -> Result<()> {
+        let cluster = self.alone()?;
+        let leader = cluster.leader(topic).await;
+        cluster.roll([leader]).await;
+        Ok(())
+    }
+
+    async fn roll(&self) -> Result<()> {
+        self.alone()?.roll([1, 2, 3]).await;
+        Ok(())
     }
 
     async fn restart(&self) -> Result<()> {
+        match self.hold {
+            Hold::Together(_) => {}
+            Hold::Alone(_) => self.cluster.heal().await,
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use backup_tracker_kafka::rdkafka::message::{Header, OwnedHeaders};
 use backup_tracker_kafka::rdkafka::producer::{FutureProducer, FutureRecord};
 use backup_tracker_kafka::{Kafka, KafkaSink, KafkaSource, partition_for};
 
-use crate::profile::MAX_EVENT_BYTES;
+use crate::profile::{CONTACT_TIME, MAX_EVENT_BYTES};
 use crate::proxy::{Mode, Proxy, SOCKET_TIMEOUT};
 
 pub(crate) const PARTITIONS: u32 = 3;
@@ -65,13 +65,13 @@ impl Topic {
     }
 
     pub(crate) async fn source(&self, group: &str, start: StartAt) -> Result<KafkaSource> {
-        let builder = self.kafka.source(group).start(start);
+        let builder = self.kafka.source(group).start(start).contact_time(CONTACT_TIME);
         builder.request_timeout(self.limit).open().await
     }
 
     /// A source without a group.
     pub(crate) async fn observer(&self, start: StartAt) -> Result<KafkaSource> {
-        let builder = self.kafka.observer().start(start);
+        let builder = self.kafka.observer().start(start).contact_time(CONTACT_TIME);
         builder.request_timeout(self.limit).open().await
     }
 

@@ -12,6 +12,9 @@ use link::{Link, Linked, State};
 use profile::MAX_EVENT_BYTES;
 use uuid::Uuid;
 
+/// How long a broker that is restarted is away, and there before the next one is.
+const RESTART: Duration = Duration::from_millis(20);
+
 pub(crate) struct MemoryHarness {
     /// In memory everything that comes, comes at once; but not on a machine that is busy.
     pub(crate) patience: Duration,
@@ -37,6 +40,18 @@ impl Harness for MemoryHarness {
 pub(crate) struct MemoryLane {
     log: MemoryLog,
     link: Link,
+}
+
+impl MemoryLane {
+    /// As brokers that are away one after the other.
+    async fn restart(&self, brokers: u32) {
+        for _ in 0..brokers {
+            self.log.set_available(false);
+            tokio::time::sleep(RESTART).await;
+            self.log.set_available(true);
+            tokio::time::sleep(RESTART).await;
+        }
+    }
 }
 
 impl Lane for MemoryLane {
@@ -68,6 +83,23 @@ impl Lane for MemoryLane {
 
     async fn recreate(&self) -> Result<()> {
         self.log.recreate();
+        self.link.set(State::Up);
+        Ok(())
+    }
+
+    /// What it held goes when it is created again: nobody can look meanwhile.
+    async fn delete(&self) -> Result<()> {
+        self.link.set(State::Away);
+        Ok(())
+    }
+
+    async fn truncate(&self, count: usize) -> Result<()> {
+        self.log.truncate(count);
+        Ok(())
+    }
+
+    /// Nobody logs in to a log in the same process. Saboteurs do.
+    async fn renew_credentials(&self) -> Result<()> {
         Ok(())
     }
 
@@ -81,7 +113,11 @@ impl Lane for MemoryLane {
             Fault::BlackHole => self.link.set(State::BlackHole),
             Fault::LostAnswers => self.link.set(State::LostAnswers),
             Fault::Delay => self.link.set(State::Slow),
-            // Cut or killed: what a client sees is the same, and the log outlives both.
+            Fault::PartialBlackHole => self.link.set(State::Deaf),
+            Fault::Deny => self.link.set(State::Denied),
+            Fault::RestartOne => self.restart(1).await,
+            Fault::Roll => self.restart(3).await,
+            // Cut, stopped or killed: what a client sees is the same, and the log outlives both.
             _ => self.log.set_available(false),
         }
         Ok(())

@@ -39,7 +39,7 @@ impl Harness for NatsHarness {
         let (address, own) = match isolation {
             Isolation::Shared => (self.shared.address(), None),
             // A server costs little, so that each fault has its own.
-            Isolation::Proxied | Isolation::Own => {
+            Isolation::Proxied | Isolation::Own | Isolation::Secured => {
                 let server = Server::start().map_err(broken)?;
                 let proxy = Proxy::start(server.address()).await.map_err(broken)?;
                 (proxy.address(), Some((proxy, Arc::new(Mutex::new(server)))))
@@ -115,8 +115,17 @@ impl Lane for NatsLane {
     }
 
     async fn recreate(&self) -> Result<()> {
-        self.admin.delete_stream(&self.topic).await.map_err(broken)?;
+        match self.delete().await {
+            // It may be away already.
+            Err(error) if self.admin.get_stream(&self.topic).await.is_ok() => return Err(error),
+            _ => {}
+        }
         self.nats.sink().open().await?;
+        Ok(())
+    }
+
+    async fn delete(&self) -> Result<()> {
+        self.admin.delete_stream(&self.topic).await.map_err(broken)?;
         Ok(())
     }
 
@@ -127,7 +136,9 @@ impl Lane for NatsLane {
             Fault::BlackHole => proxy.black_hole(),
             Fault::LostAnswers => proxy.lose_answers(),
             Fault::Delay => proxy.delay(DELAY),
-            Fault::Kill => lock(server).kill().map_err(broken)?,
+            Fault::Kill => on(server, Server::kill).await?,
+            Fault::Stop => on(server, Server::stop).await?,
+            Fault::RestartOne => on(server, |server| server.stop().and_then(|()| server.restart())).await?,
             _ => return Err(broken("a fault that this harness does not know")),
         }
         Ok(())
@@ -135,12 +146,17 @@ impl Lane for NatsLane {
 
     async fn heal(&self) -> Result<()> {
         let (proxy, server) = self.proxy()?;
-        let server = Arc::clone(server);
-        let restarted = tokio::task::spawn_blocking(move || lock(&server).restart()).await;
-        restarted.map_err(broken)?.map_err(broken)?;
+        on(server, Server::restart).await?;
         proxy.heal();
         Ok(())
     }
+}
+
+/// Works on the server without holding up the runtime.
+async fn on(server: &Arc<Mutex<Server>>, work: fn(&mut Server) -> io::Result<()>) -> Result<()> {
+    let server = Arc::clone(server);
+    let working = tokio::task::spawn_blocking(move || work(&mut lock(&server)));
+    working.await.map_err(broken)?.map_err(broken)
 }
 
 fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {

@@ -42,7 +42,7 @@ impl Harness for RedisHarness {
         let (own, proxy, address) = match isolation {
             Isolation::Shared => (None, None, self.shared.address()),
             // A server costs little, so that each fault has its own.
-            Isolation::Proxied | Isolation::Own => {
+            Isolation::Proxied | Isolation::Own | Isolation::Secured => {
                 let server = tokio::task::spawn_blocking(Server::start).await.unwrap().map_err(failed)?;
                 let proxy = Proxy::start(server.address()).await.map_err(failed)?;
                 let address = proxy.address();
@@ -136,6 +136,10 @@ impl Lane for RedisLane {
         self.create().await
     }
 
+    async fn delete(&self) -> Result<()> {
+        self.ask(redis::cmd("DEL").arg(&self.topic)).await.map(drop)
+    }
+
     async fn inflict(&self, fault: Fault) -> Result<()> {
         let proxy = self.proxy.as_ref().unwrap();
         match fault {
@@ -144,6 +148,10 @@ impl Lane for RedisLane {
             Fault::LostAnswers => proxy.lose_answers(),
             Fault::Delay => proxy.delay(DELAY),
             Fault::Kill => self.on_server(Server::kill).await?,
+            Fault::Stop => self.on_server(Server::stop).await?,
+            Fault::RestartOne => {
+                self.on_server(|server| server.stop().and_then(|()| server.restart())).await?;
+            }
             other => return Err(failed(format!("{other:?} is not known here"))),
         }
         Ok(())

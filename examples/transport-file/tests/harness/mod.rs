@@ -26,8 +26,16 @@ impl Harness for FileHarness {
             .lacks(Ability::End, "a file can always be appended to")
             .lacks(Ability::Observers, "the example has no source without a group")
             .lacks(Ability::BindsGroups, "the example keeps no word beside a position")
+            .lacks(Ability::Delete, "the next one who opens the file makes it anew")
+            .lacks(Ability::Truncate, "the file is only ever appended to")
+            .lacks(Ability::RenewsCredentials, "nobody logs in to a file")
+            .lacks(Ability::PartialBlackHole, "there are no brokers of which one could fall silent")
+            .not_shown(Ability::Deny, "a user whom no permission binds may run the tests")
             .lacks(Ability::Delay, "there is no connection that could be slow")
             .lacks(Ability::Kill, "there is no broker whose process could end")
+            .lacks(Ability::Stop, "there is no broker whose process could end")
+            .lacks(Ability::RestartOne, "there is no broker whose process could end")
+            .lacks(Ability::Roll, "there is no broker whose process could end")
             .lacks(Ability::LostAnswers, "an answer is what a function returns; it cannot get lost")
     }
 
