@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
+use backup_tracker::{BackupTracker, Delivery, ErrorKind, EventSource, PrimaryBackupTracker, Sink};
 use backup_tracker_kafka::CreateTopic;
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use support::{cluster, event, send, soon, text};
@@ -88,6 +88,20 @@ async fn a_dead_producer_is_replaced_by_the_next_send() {
     }
     assert_eq!(seen.first().map(String::as_str), Some("one"));
     assert_eq!(seen.last().map(String::as_str), Some("three"));
+}
+
+#[tokio::test]
+async fn an_error_that_the_broker_does_not_explain_is_tried_again_by_a_primary() {
+    let cluster = cluster(1);
+    let primary = PrimaryBackupTracker::builder("app", cluster.sink().await).build().unwrap();
+    let unknown = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN];
+    for step in [primary.startup_complete(), primary.start_backup(), primary.finish_backup()] {
+        cluster.mock.request_errors(RDKafkaApiKey::Produce, &unknown);
+        soon(step).await.unwrap();
+    }
+    let mut source = cluster.source("search").await;
+    assert_eq!(support::texts(&mut source, 3).await.len(), 3);
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 0);
 }
 
 #[tokio::test]
