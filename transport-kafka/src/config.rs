@@ -199,6 +199,9 @@ impl Kafka {
             // A dead connection must show within the time in which a user expects an answer; librdkafka's 60 s are long.
             .set("socket.timeout.ms", "10000")
             .set("reconnect.backoff.max.ms", "1000")
+            // Address translators and load balancers forget connections that are silent for four minutes or more, and say so to
+            // nobody: what is sent next is lost, and fails when its time is over.
+            .set("connections.max.idle.ms", "180000")
             .set("log.connection.close", "false");
         for (name, value) in own {
             config.set(*name, *value);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::Shared;
 use crate::cases::{Needs, cases};
-use crate::proxy::SOCKET_TIMEOUT;
+use crate::proxy::{Proxy, SOCKET_TIMEOUT};
 use crate::support::{event, send, soon, texts};
 
 cases! {
@@ -31,6 +31,7 @@ pub(crate) mod any {
         a_topic_that_was_created_again_is_written_to,
         a_topic_that_was_created_again_with_fewer_partitions_is_written_to,
         an_event_of_a_wrong_clock_is_not_sent_and_the_clock_is_named,
+        a_connection_that_was_silent_for_long_is_not_used_again,
     }
 
     async fn a_topic_that_was_created_again_is_written_to(shared: Arc<Shared>) {
@@ -54,6 +55,22 @@ pub(crate) mod any {
         topic.delete().await;
         topic.create(NewTopic::new(&topic.name, 1, TopicReplication::Fixed(1))).await;
         topic.heals(&mut sink, &application).await;
+    }
+
+    /// A network that forgets silent connections swallows what comes on them.
+    async fn a_connection_that_was_silent_for_long_is_not_used_again(shared: Arc<Shared>) {
+        let topic = Topic::new(&shared.servers());
+        topic.create(NewTopic::new(&topic.name, 1, TopicReplication::Fixed(1))).await;
+        let proxy = Proxy::start(&shared.servers()).await.unwrap();
+        let kafka = Kafka::new(proxy.servers(), &topic.name).property("connections.max.idle.ms", "500");
+        let mut sink = soon(kafka.sink().open()).await.unwrap();
+        send(&mut sink, "app", "before").await;
+        soon(proxy.closed_by_clients()).await;
+        let held = proxy.hold();
+        let begin = std::time::Instant::now();
+        send(&mut sink, "app", "after").await;
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        proxy.release(held).await;
     }
 
     async fn an_event_of_a_wrong_clock_is_not_sent_and_the_clock_is_named(shared: Arc<Shared>) {
