@@ -36,7 +36,7 @@ impl Late {
             .property("reconnect.backoff.max.ms", "200")
             .property("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string());
         let builder = through.sink().property("enable.idempotence", is_idempotent.to_string());
-        let mut sink = soon(builder.send_timeout(Duration::from_secs(1)).open()).await.unwrap();
+        let mut sink = soon(builder.send_timeout(Duration::from_secs(3)).open()).await.unwrap();
         send(&mut sink, "app", "before").await;
         let held = proxy.hold();
         let error = soon(sink.send(&event("app", "late"))).await.unwrap_err();
