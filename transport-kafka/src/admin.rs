@@ -135,6 +135,12 @@ pub(crate) async fn settings(
 }
 
 async fn connect(kafka: &Kafka, place: &Place, operation: &'static str) -> Result<AdminClient<Context>> {
+    if kafka.tokens.is_some() {
+        // The client library serves no client of this kind with them.
+        let message =
+            "this cannot be done with tokens of OAUTHBEARER; let another program do it, or sign in otherwise";
+        return Err(place.error(ErrorKind::Config, operation, message));
+    }
     let kafka = kafka.clone();
     on_a_thread(place, operation, move |place| {
         let config = kafka.client_config()?;

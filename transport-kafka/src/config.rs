@@ -12,6 +12,9 @@ use crate::admin;
 use crate::properties::{CreateTopic, Properties};
 use crate::sink::KafkaSink;
 use crate::source::KafkaSource;
+use crate::token::{OauthToken, Tokens};
+
+const OAUTHBEARER: &str = "OAUTHBEARER";
 
 /// How long opening may take unless [`Kafka::open_timeout`] says otherwise: 10 s.
 pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +40,7 @@ pub struct Kafka {
     pub(crate) properties: Properties,
     pub(crate) open_timeout: Duration,
     pub(crate) create: Option<CreateTopic>,
+    pub(crate) tokens: Option<Tokens>,
 }
 
 impl Kafka {
@@ -48,6 +52,7 @@ impl Kafka {
             properties: Properties::default(),
             open_timeout: DEFAULT_OPEN_TIMEOUT,
             create: None,
+            tokens: None,
         }
     }
 
@@ -80,6 +85,29 @@ impl Kafka {
     pub fn secret_property(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
         self.properties.set_secret(name, value.into());
         self
+    }
+
+    /// Signs in by OAUTHBEARER (`sasl.mechanism`) with the tokens that this function returns.
+    ///
+    /// Each client of a sink or a source asks for one when it is made, and again when four fifths of the last one's time are over.
+    /// An error counts as a refusal; the client asks again ten seconds later, and a new client at once. The function is called on the
+    /// thread that serves the client: where a token comes from afar, return what another task keeps fresh. Whatever else needs a client
+    /// ([`create_topic`](Self::create_topic), a topic's settings) does without, and is refused.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use backup_tracker_kafka::{Kafka, OauthToken};
+    ///
+    /// let kafka = Kafka::new("kafka-1:9092", "backups").property("security.protocol", "sasl_ssl").oauth_token(|| {
+    ///     let token = std::env::var("TOKEN").unwrap_or_default();
+    ///     Ok(OauthToken::new(token, "search", SystemTime::now() + Duration::from_secs(300)))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn oauth_token(mut self, ask: impl Fn() -> Result<OauthToken> + Send + Sync + 'static) -> Self {
+        self.tokens = Some(Tokens::new(ask));
+        self.property("sasl.mechanism", OAUTHBEARER)
     }
 
     /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
@@ -127,6 +155,7 @@ impl Kafka {
         not_blank("bootstrap servers", &self.servers)?;
         not_blank("topic", &self.topic)?;
         not_zero("open timeout", self.open_timeout)?;
+        self.check_tokens()?;
         match &self.create {
             Some(create) if create.partitions == 0 || create.partitions > i32::MAX as u32 => {
                 Err(Error::config("partitions", "a topic has from 1 to 2147483647"))
@@ -136,6 +165,19 @@ impl Kafka {
             }
             _ => Ok(()),
         }
+    }
+
+    /// librdkafka gets tokens by itself in one way alone, and would wait for any other until the time is over.
+    fn check_tokens(&self) -> Result<()> {
+        let is = |name, value: &str| {
+            self.properties.get(name).is_some_and(|given| given.eq_ignore_ascii_case(value))
+        };
+        let needs_tokens = is("sasl.mechanism", OAUTHBEARER) || is("sasl.mechanisms", OAUTHBEARER);
+        if !needs_tokens || self.tokens.is_some() || is("sasl.oauthbearer.method", "oidc") {
+            return Ok(());
+        }
+        let message = "OAUTHBEARER needs tokens, which the program provides (`Kafka::oauth_token`)";
+        Err(Error::config("sasl.mechanism", message))
     }
 
     /// The configuration of a new client, as it is now: secrets are read again, which may block.
@@ -157,6 +199,9 @@ impl Kafka {
             // A dead connection must show within the time in which a user expects an answer; librdkafka's 60 s are long.
             .set("socket.timeout.ms", "10000")
             .set("reconnect.backoff.max.ms", "1000")
+            // Address translators and load balancers forget connections that are silent for four minutes or more, and say so to
+            // nobody: what is sent next is lost, and fails when its time is over.
+            .set("connections.max.idle.ms", "180000")
             .set("log.connection.close", "false");
         for (name, value) in own {
             config.set(*name, *value);

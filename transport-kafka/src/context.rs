@@ -1,15 +1,18 @@
 //! What librdkafka tells its client besides results: log lines and background errors.
 
+use std::error::Error as StdError;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backup_tracker::ErrorKind;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientContext, Statistics};
 
 use crate::error::{code_of, kind_of};
+use crate::token::Tokens;
 
 /// The context of every client of this crate. A clone is the same context: some clients keep theirs to themselves.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +26,7 @@ struct Inner {
     hide_eos: bool,
     /// Whether the client has a group only because librdkafka wants one, so that it hurts nothing when it is refused.
     ignores_group: bool,
+    tokens: Option<Tokens>,
 }
 
 /// What librdkafka met in the background, where a request only times out.
@@ -31,6 +35,13 @@ pub(crate) struct Trouble {
     pub(crate) code: RDKafkaErrorCode,
     /// What librdkafka says of it: which broker, which step, and the broker's own words.
     pub(crate) reason: String,
+}
+
+impl Trouble {
+    /// The broker with which librdkafka met it: a reason begins with its name, where it has to do with one.
+    fn broker(&self) -> Option<&str> {
+        self.reason.split_once(": ").map(|(broker, _)| broker).filter(|broker| broker.contains('/'))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +61,12 @@ impl Context {
         Self(Arc::new(Inner { ignores_group: true, ..Inner::default() }))
     }
 
+    /// The context, not shared yet, of a client that asks here for tokens.
+    pub(crate) fn with_tokens(self, tokens: Option<Tokens>) -> Self {
+        let Inner { hide_eos, ignores_group, .. } = *self.0;
+        Self(Arc::new(Inner { hide_eos, ignores_group, tokens, ..Inner::default() }))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,7 +76,11 @@ impl Context {
         match (trouble.code, kind_of(trouble.code)) {
             // It says how many brokers are down, and not which, or why.
             (RDKafkaErrorCode::AllBrokersDown, _) => {}
-            (_, ErrorKind::Unavailable) => state.unreached = Some(trouble),
+            (_, ErrorKind::Unavailable) => {
+                // A broker that refused this client and cannot be reached now does not refuse it now.
+                state.denied.take_if(|refusal| refusal.broker() == trouble.broker());
+                state.unreached = Some(trouble);
+            }
             (code, ErrorKind::Denied) => {
                 let of_group = code == RDKafkaErrorCode::GroupAuthorizationFailed;
                 if of_group {
@@ -110,6 +131,14 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        // Without tokens the mechanism is another one, or opening was refused.
+        let tokens = self.0.tokens.as_ref().ok_or("there is nobody to ask for a token")?;
+        Ok(tokens.next()?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         // The only sign of an acquired producer id that librdkafka gives to a producer without transactions.
         if fac == "GETPID" && message.contains("Acquired PID") {
@@ -178,6 +207,23 @@ mod tests {
         assert_eq!(context.denied().unwrap().reason, "wrong password");
         context.is_let_in();
         assert!(context.denied().is_none());
+    }
+
+    #[test]
+    fn a_refusal_is_over_when_the_broker_that_refused_cannot_be_reached() {
+        let context = Context::default();
+        let refused = |reason| context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), reason);
+        let away =
+            |reason| context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), reason);
+        refused("sasl_plaintext://kafka-1:9092/1: SASL authentication error");
+        away("sasl_plaintext://kafka-2:9092/2: Connect failed");
+        assert!(context.denied().is_some());
+        away("sasl_plaintext://kafka-1:9092/1: Connect failed");
+        assert!(context.denied().is_none());
+        // What no broker said is not taken back by one.
+        refused("Failed to acquire SASL OAUTHBEARER token");
+        away("sasl_plaintext://kafka-1:9092/1: Connect failed");
+        assert!(context.denied().is_some());
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Kafka {
 
 fn look(kafka: &Kafka, place: &Place) -> Result<Seen> {
     // What is refused of the group shows when it is asked for, and must not hide the rest.
-    let context = Context::for_observer();
+    let context = Context::for_observer().with_tokens(kafka.tokens.clone());
     let group = place.group.as_deref().unwrap_or(NO_GROUP);
     let config = kafka.client_config_with(&[("group.id", group), ("enable.auto.commit", "false")])?;
     let client: Client = as_ours(place, OPERATION, config.create_with_context(context.clone()))?;

@@ -214,6 +214,7 @@ mod replace;
 mod seen;
 mod sink;
 mod source;
+mod token;
 
 pub use config::{
     DEFAULT_OPEN_TIMEOUT, DEFAULT_PARTITION_REFRESH, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, Kafka,
@@ -225,6 +226,7 @@ pub use properties::CreateTopic;
 pub use rdkafka;
 pub use sink::KafkaSink;
 pub use source::KafkaSource;
+pub use token::OauthToken;
 
 /// Compiles what the README shows.
 #[cfg(doctest)]

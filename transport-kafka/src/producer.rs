@@ -96,7 +96,7 @@ pub(crate) fn connect(
     created: bool,
 ) -> Result<Connected> {
     let config = client_config(kafka, send_timeout)?;
-    let context = Context::for_producer(!kafka.is_debugging());
+    let context = Context::for_producer(!kafka.is_debugging()).with_tokens(kafka.tokens.clone());
     let producer: Client =
         config.create_with_context(context.clone()).map_err(|cause| place.kafka(operation, cause))?;
     let client = producer.client();

@@ -9,12 +9,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use backup_tracker::{Delivery, Error, ErrorKind, Event, Result};
+use backup_tracker::{Delivery, Error, Event, Result};
 use tokio::time::timeout;
 
 use crate::blocking::Deadline;
 use crate::delivery::settled;
-use crate::error::SEND;
 use crate::sink::KafkaSink;
 
 /// How long a producer that is in doubt has for an event before a new one is made, unless the whole send has little more.
@@ -47,6 +46,13 @@ impl Attempt {
 
     async fn succeeds_within(&mut self, time: Duration) -> bool {
         timeout(time, self.succeeds()).await.unwrap_or(false)
+    }
+
+    fn error(self) -> Option<Error> {
+        match self {
+            Self::UnderWay(_) => None,
+            Self::Failed(error) => Some(error),
+        }
     }
 
     fn delivery(&self) -> Delivery {
@@ -91,7 +97,7 @@ impl KafkaSink {
         if settling > deadline.left().max(GRACE) {
             return match attempt.succeeds_within(deadline.left() + GRACE).await {
                 true => Ok(()),
-                false => Err(self.unconfirmed(attempt)),
+                false => Err(attempt.error().unwrap_or_else(|| self.unconfirmed())),
             };
         }
         if attempt.succeeds_within(settling.max(GRACE)).await {
@@ -114,17 +120,7 @@ impl KafkaSink {
         let mut attempt = self.attempt(event);
         match attempt.succeeds_within(deadline.left().max(GRACE)).await {
             true => Ok(()),
-            false => Err(self.unconfirmed(attempt)),
-        }
-    }
-
-    fn unconfirmed(&self, attempt: Attempt) -> Error {
-        match attempt {
-            Attempt::Failed(error) => error,
-            Attempt::UnderWay(_) => {
-                let message = "the broker has not confirmed the event in time";
-                self.place.error(ErrorKind::Unavailable, SEND, message)
-            }
+            false => Err(attempt.error().unwrap_or_else(|| self.unconfirmed())),
         }
     }
 }

@@ -31,6 +31,9 @@ const HEADER_OVERHEAD: usize = 10;
 /// librdkafka's default of `message.max.bytes`.
 const DEFAULT_MESSAGE_MAX_BYTES: usize = 1_000_000;
 
+/// How much later than at the end of its time librdkafka may report about an event: it looks once a second.
+const OVERDUE: Duration = Duration::from_secs(2);
+
 /// Appends events to the topic. Made by [`KafkaSinkBuilder::open`].
 ///
 /// The crate's documentation says what it guarantees.
@@ -189,6 +192,11 @@ impl KafkaSink {
         }
     }
 
+    pub(crate) fn unconfirmed(&self) -> Error {
+        let message = "the broker has not confirmed the event in time";
+        self.place.error(ErrorKind::Unavailable, SEND, message)
+    }
+
     /// The error of a failed send, as it is told.
     fn explained(&mut self, error: Error) -> Error {
         // While the broker refuses this client, a send finds nobody to take it until its time is over.
@@ -218,7 +226,10 @@ impl Sink for KafkaSink {
         let outcome = if in_doubt {
             self.send_in_doubt(event, self.attempt(event), deadline).await
         } else {
-            match settled(self.place.clone(), self.queue(event)).await {
+            let sending = settled(self.place.clone(), self.queue(event));
+            // librdkafka keeps its time by itself, except for an event of a partition that is not there any more.
+            let outcome = timeout(self.send_timeout + OVERDUE, sending).await;
+            match outcome.unwrap_or_else(|_| Err(self.unconfirmed())) {
                 // What librdkafka remembers of a topic need not be so any more.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) => {
                     self.send_in_doubt(event, Attempt::Failed(error), deadline).await

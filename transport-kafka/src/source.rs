@@ -281,7 +281,8 @@ fn client(builder: &KafkaSourceBuilder, place: &Place, context: Context) -> Resu
 }
 
 fn context(builder: &KafkaSourceBuilder) -> Context {
-    if builder.group.is_none() { Context::for_observer() } else { Context::default() }
+    let context = if builder.group.is_none() { Context::for_observer() } else { Context::default() };
+    context.with_tokens(builder.kafka.tokens.clone())
 }
 
 fn open(

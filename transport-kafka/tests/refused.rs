@@ -4,29 +4,43 @@ mod support;
 
 use std::time::Duration;
 
-use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
+use backup_tracker::{BackupTracker, Delivery, ErrorKind, EventSource, PrimaryBackupTracker, Sink};
 use backup_tracker_kafka::CreateTopic;
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use support::{cluster, event, send, soon, text};
 
 #[tokio::test]
-async fn a_refused_topic_is_denied_and_permanent() {
+async fn a_refused_topic_is_denied_until_it_is_refused_no_more() {
     let cluster = cluster(1);
     let mut sink = cluster.sink().await;
-    cluster.mock.request_errors(
-        RDKafkaApiKey::Produce,
-        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
-    );
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.mock.request_errors(RDKafkaApiKey::Produce, &[refused; 10]);
+    for _ in 0..2 {
+        let error = soon(sink.send(&event("app", "one"))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    }
+    // librdkafka remembers the refusal until it looks at the topic again.
+    cluster.mock.clear_request_errors(RDKafkaApiKey::Produce);
+    send(&mut sink, "app", "two").await;
+}
+
+/// Refused once in the background, by a broker that nobody can reach afterwards.
+#[tokio::test]
+async fn a_refusal_that_is_over_is_no_reason_for_a_later_failure() {
+    let cluster = cluster(1);
+    let mut sink = cluster.hasty_sink().await;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.mock.request_errors(RDKafkaApiKey::Produce, &[refused; 10]);
     let error = soon(sink.send(&event("app", "one"))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    // librdkafka remembers the refusal until it looks at the topic again.
-    soon(async {
-        while let Err(error) = sink.send(&event("app", "two")).await {
-            assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    cluster.mock.clear_request_errors(RDKafkaApiKey::Produce);
+    cluster.mock.broker_down(1).unwrap();
+    for _ in 0..2 {
+        let error = soon(sink.send(&event("app", "two"))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    cluster.mock.broker_up(1).unwrap();
+    soon(async { while sink.send(&event("app", "three")).await.is_err() {} }).await;
 }
 
 #[tokio::test]
@@ -88,6 +102,25 @@ async fn a_dead_producer_is_replaced_by_the_next_send() {
     }
     assert_eq!(seen.first().map(String::as_str), Some("one"));
     assert_eq!(seen.last().map(String::as_str), Some("three"));
+}
+
+#[tokio::test]
+async fn an_error_that_the_broker_does_not_explain_is_tried_again_by_a_primary() {
+    let cluster = cluster(1);
+    let primary = PrimaryBackupTracker::builder("app", cluster.sink().await).build().unwrap();
+    let unexplained = || {
+        let unknown = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN];
+        cluster.mock.request_errors(RDKafkaApiKey::Produce, &unknown);
+    };
+    unexplained();
+    soon(primary.startup_complete()).await.unwrap();
+    unexplained();
+    soon(primary.start_backup()).await.unwrap();
+    unexplained();
+    soon(primary.finish_backup()).await.unwrap();
+    let mut source = cluster.source("search").await;
+    assert_eq!(support::texts(&mut source, 3).await.len(), 3);
+    assert_eq!(soon(source.remaining()).await.unwrap().total(), 0);
 }
 
 #[tokio::test]

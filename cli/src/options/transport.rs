@@ -172,7 +172,10 @@ impl BackupTrackerOptions {
             })?;
         let mut topic = Kafka::new(servers, self.topic());
         for (name, value) in &client.properties {
-            topic = topic.property(name, value);
+            topic = match client.renewal.as_ref().and_then(|renewal| renewal.secret(name)) {
+                Some(secret) => topic.secret_property(name, secret),
+                None => topic.property(name, value),
+            };
         }
         if self.create_topic {
             topic = topic.create_topic(CreateTopic::new(1, u16::from(self.replicas())));

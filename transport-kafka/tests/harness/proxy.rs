@@ -168,6 +168,11 @@ impl Proxy {
         self.falsify.store(true, Ordering::Release);
     }
 
+    /// Waits until no connection is open, without ending one.
+    pub(crate) async fn closed_by_clients(&self) {
+        self.ended(usize::MAX).await;
+    }
+
     async fn ended(&self, below: usize) {
         let mut connections = self.connections.subscribe();
         let ended = connections.wait_for(|(open, _)| open.range(..below).next().is_none());

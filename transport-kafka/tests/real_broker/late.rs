@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Shared;
 use crate::cases::{Needs, cases};
-use crate::proxy::{Proxy, SOCKET_TIMEOUT};
+use crate::proxy::Proxy;
 use crate::support::{event, never, next, send, soon, text};
 
 cases! {
@@ -17,6 +17,11 @@ cases! {
     an_event_that_timed_out_is_refused_when_it_comes_late,
     an_event_that_timed_out_is_refused_when_it_comes_later_than_its_producer_was_replaced,
 }
+
+/// How long a send has, and how long a connection that hangs: longer, so that the event does not come on another one. A send has
+/// the time to find out that a new client would get through.
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A sink whose connections were held while it sent `late`, which has timed out and is on its way.
 struct Late {
@@ -36,7 +41,7 @@ impl Late {
             .property("reconnect.backoff.max.ms", "200")
             .property("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string());
         let builder = through.sink().property("enable.idempotence", is_idempotent.to_string());
-        let mut sink = soon(builder.send_timeout(Duration::from_secs(1)).open()).await.unwrap();
+        let mut sink = soon(builder.send_timeout(SEND_TIMEOUT).open()).await.unwrap();
         send(&mut sink, "app", "before").await;
         let held = proxy.hold();
         let error = soon(sink.send(&event("app", "late"))).await.unwrap_err();

@@ -19,11 +19,14 @@ mod support;
 #[cfg(feature = "ssl")]
 mod captured;
 mod claim;
+mod healing;
 mod late;
 mod log;
 mod moving;
 mod partitions;
 mod restart;
+#[cfg(feature = "ssl")]
+mod renewed;
 mod retention;
 #[cfg(feature = "ssl")]
 mod secured;
@@ -33,14 +36,16 @@ mod security;
 mod withdrawn;
 
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use backup_tracker_test_servers::KafkaCluster;
 use cases::Broker;
 
 /// What cases share, each for the first that needs it.
 #[derive(Default)]
 struct Shared {
     broker: OnceLock<Broker>,
+    cluster: OnceLock<Arc<Mutex<KafkaCluster>>>,
     #[cfg(feature = "ssl")]
     secured: OnceLock<Arc<secured::Secured>>,
 }
@@ -48,6 +53,11 @@ struct Shared {
 impl Shared {
     fn servers(&self) -> String {
         self.broker.get_or_init(|| Broker::start().unwrap()).servers()
+    }
+
+    /// Three brokers, which cases may restart.
+    fn cluster(&self) -> Arc<Mutex<KafkaCluster>> {
+        Arc::clone(self.cluster.get_or_init(|| Arc::new(Mutex::new(KafkaCluster::start(3).unwrap()))))
     }
 
     #[cfg(feature = "ssl")]
@@ -63,6 +73,8 @@ fn main() -> ExitCode {
         // The longest first; it waits for most of its time.
         retention::CASES,
         restart::CASES,
+        healing::CASES,
+        healing::any::CASES,
         log::CASES,
         late::CASES,
         claim::CASES,
@@ -72,6 +84,8 @@ fn main() -> ExitCode {
         security::CASES,
         #[cfg(feature = "ssl")]
         withdrawn::CASES,
+        #[cfg(feature = "ssl")]
+        renewed::CASES,
     ];
     cases::run(|| Ok(Arc::new(Shared::default())), 4, &all)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use backup_tracker::{Error, ErrorKind, EventSource, Result};
 use backup_tracker_kafka::{CreateTopic, Kafka};
@@ -17,6 +17,7 @@ pub(crate) const SASL: &str = "SASL";
 pub(crate) const TLS: &str = "TLS";
 pub(crate) const MUTUAL: &str = "MUTUAL";
 pub(crate) const SASL_TLS: &str = "SASLTLS";
+pub(crate) const OAUTH: &str = "OAUTH";
 
 pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 /// What a failure may take: less than the ten seconds that opening has, which would make it a time-out.
@@ -25,8 +26,8 @@ const ACLS: &str = "org.apache.kafka.tools.AclCommand";
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 
 /// The users, each with the password that [`password`] gives.
-const USERS: [&str; 8] =
-    ["root", "writer", "reader", "groupless", "topicless", "looker", "leaver", "dismissed"];
+const USERS: [&str; 9] =
+    ["root", "writer", "reader", "groupless", "topicless", "looker", "leaver", "dismissed", "renewed"];
 
 pub(crate) fn password(user: &str) -> String {
     format!("the-secret-of-{user}")
@@ -35,15 +36,18 @@ pub(crate) fn password(user: &str) -> String {
 pub(crate) struct Secured {
     server: Server,
     folder: TempDir,
+    authority: Authority,
 }
 
 impl Secured {
     pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        authority(folder.path(), "ca", &["server", "client"]);
-        authority(folder.path(), "stranger", &["impostor"]);
+        let authority = Authority::new(folder.path(), "ca");
+        authority.issue(folder.path(), "server", None);
+        authority.issue(folder.path(), "client", None);
+        Authority::new(folder.path(), "stranger").issue(folder.path(), "impostor", None);
         let server = settings(folder.path()).start().unwrap();
-        let secured = Self { server, folder };
+        let secured = Self { server, folder, authority };
         secured.grant(&["--operation", "Write", "--topic", "guarded"], &["writer"]);
         secured.grant(&["--operation", "Read", "--topic", "guarded"], &["reader", "groupless"]);
         let groups = ["--operation", "Read", "--group", "search", "--resource-pattern-type", "prefixed"];
@@ -67,17 +71,12 @@ impl Secured {
     }
 
     /// Makes the broker forget a user's password for this mechanism.
-    pub(crate) async fn withdraw(self: &Arc<Self>, mechanism: &'static str, user: &'static str) {
+    pub(crate) async fn withdraw(self: &Arc<Self>, mechanism: &str, user: &'static str) {
         self.alter(user, "--delete-config", mechanism.to_owned()).await;
     }
 
     /// Gives a user another password for this mechanism.
-    pub(crate) async fn set_password(
-        self: &Arc<Self>,
-        mechanism: &'static str,
-        user: &'static str,
-        password: &str,
-    ) {
+    pub(crate) async fn set_password(self: &Arc<Self>, mechanism: &str, user: &'static str, password: &str) {
         self.alter(user, "--add-config", format!("{mechanism}=[password={password}]")).await;
     }
 
@@ -90,6 +89,11 @@ impl Secured {
             secured.server.tool(CONFIGS, &[what.as_slice(), &of_whom].concat()).unwrap();
         });
         altering.await.unwrap();
+    }
+
+    /// A certificate of this name that the broker takes, for so long, over one that was there.
+    pub(crate) fn issue(&self, name: &str, lifetime: Option<Duration>) {
+        self.authority.issue(self.folder.path(), name, lifetime);
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
@@ -114,7 +118,7 @@ impl Secured {
     pub(crate) fn at(&self, host: &str, listener: &str, topic: &str) -> Kafka {
         let port = self.server.port_of(listener).unwrap();
         let protocol = match listener {
-            SASL => "sasl_plaintext",
+            SASL | OAUTH => "sasl_plaintext",
             SASL_TLS => "sasl_ssl",
             _ => "ssl",
         };
@@ -156,7 +160,16 @@ fn settings(folder: &Path) -> KafkaBuilder {
         .listener(TLS, "SSL")
         .listener(MUTUAL, "SSL")
         .listener(SASL_TLS, "SASL_SSL")
+        .listener(OAUTH, "SASL_PLAINTEXT")
         .property("sasl.enabled.mechanisms", MECHANISMS.join(","))
+        .property("listener.name.oauth.sasl.enabled.mechanisms", "OAUTHBEARER")
+        .property(
+            "listener.name.oauth.oauthbearer.sasl.jaas.config",
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+             unsecuredLoginStringClaim_sub=\"broker\";",
+        )
+        // A connection ends with its token, unless the client brings another one.
+        .property("listener.name.oauth.oauthbearer.connections.max.reauth.ms", "3600000")
         .property("ssl.keystore.type", "PEM")
         .property("ssl.keystore.location", file("server.both"))
         .property("ssl.truststore.type", "PEM")
@@ -181,22 +194,32 @@ fn settings(folder: &Path) -> KafkaBuilder {
     builder
 }
 
-/// An authority, and certificates that it has signed: files named `<name>.pem` and `<name>.key`, both in `<name>.both`, and its
-/// own `<ca>.pem`. They are for 127.0.0.1 and no other name.
-fn authority(folder: &Path, ca: &str, names: &[&str]) {
-    let write = |name: String, text: String| std::fs::write::<PathBuf, _>(folder.join(name), text).unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, ca);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    write(format!("{ca}.pem"), issuer.pem());
-    for name in names {
+/// Who signs certificates; its own is in a file `<name>.pem`.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(folder: &Path, name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(folder.join(format!("{name}.pem")), issuer.pem()).unwrap();
+        Self(issuer)
+    }
+
+    /// Files named `<name>.pem` and `<name>.key`, both in `<name>.both`. The certificate is for 127.0.0.1 and no other name.
+    fn issue(&self, folder: &Path, name: &str, lifetime: Option<Duration>) {
+        let write =
+            |name: String, text: String| std::fs::write::<PathBuf, _>(folder.join(name), text).unwrap();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, *name);
-        let certificate = params.signed_by(&key, &issuer).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        if let Some(lifetime) = lifetime {
+            params.not_after = (SystemTime::now() + lifetime).into();
+        }
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         write(format!("{name}.pem"), certificate.pem());
         write(format!("{name}.key"), key.serialize_pem());
         write(format!("{name}.both"), key.serialize_pem() + &certificate.pem());

@@ -6,7 +6,7 @@ use backup_tracker::BackupState::{BackingUp, Ready};
 use backup_tracker::{
     BackupTracker, ErrorKind, EventSource, PrimaryBackupTracker, SecondaryBackupTracker, Sink,
 };
-use backup_tracker_kafka::CreateTopic;
+use backup_tracker_kafka::{CreateTopic, OauthToken};
 use uuid::Uuid;
 
 use crate::Shared;
@@ -61,10 +61,9 @@ async fn a_wrong_password_and_an_unknown_user_are_denied_and_named(shared: Arc<S
 }
 
 async fn a_mechanism_that_the_broker_does_not_offer_is_denied_and_named(shared: Arc<Shared>) {
-    let kafka = shared.secured().through(SASL, "guarded").property("sasl.mechanism", "OAUTHBEARER");
-    let kafka = kafka
-        .property("enable.sasl.oauthbearer.unsecure.jwt", "true")
-        .property("sasl.oauthbearer.config", "principal=root");
+    let expires = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let ask = move || Ok(OauthToken::new("a.token.", "root", expires));
+    let kafka = shared.secured().through(SASL, "guarded").oauth_token(ask);
     let error = fails(ErrorKind::Denied, kafka.sink().open()).await;
     says(&error, &["`sasl.mechanism`", "SCRAM-SHA-256"]);
 }

@@ -10,6 +10,10 @@ use crate::options::error::{OptionsError, OptionsErrorKind};
 /// Parts of the names of properties whose values are not repeated.
 const SECRET: [&str; 7] = ["password", "secret", "pem", "key", "jaas", "token", "oauth"];
 
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRET.iter().any(|part| name.contains(part))
+}
+
 /// Asks librdkafka about every name and value, and about what it was built with.
 pub(super) fn check(properties: &Properties) -> Result<(), OptionsError> {
     // First, because without TLS librdkafka says of each of its properties that it is not supported, and not what to do.
@@ -37,9 +41,7 @@ fn refusal(name: &str, property: &Property, cause: KafkaError) -> OptionsError {
             "librdkafka knows no such property",
             "remove it, or look for the right name in librdkafka's CONFIGURATION.md",
         ),
-        KafkaError::ClientConfig(_, why, ..) if !SECRET.iter().any(|part| name.contains(part)) => {
-            OptionsError::invalid(option, why, mend)
-        }
+        KafkaError::ClientConfig(_, why, ..) if !is_secret(name) => OptionsError::invalid(option, why, mend),
         _ => OptionsError::invalid(option, "librdkafka does not accept the value", mend),
     }
 }

@@ -6,6 +6,7 @@ mod jaas;
 mod java;
 mod login;
 mod origin;
+mod renewal;
 mod reserved;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tracing::info;
 pub(crate) use self::client::features as librdkafka_features;
 use self::login::Login;
 use self::origin::{Origin, Properties, Property};
+pub(crate) use self::renewal::Renewal;
 use super::KafkaOptions;
 use super::environment::Environment;
 use super::error::OptionsError;
@@ -31,6 +33,8 @@ use super::secret::{self, Secret};
 pub(crate) struct ClientProperties {
     /// With librdkafka's names, checked.
     pub(crate) properties: BTreeMap<String, String>,
+    /// How those are read again that a file says.
+    pub(crate) renewal: Option<Renewal>,
     /// The file's `bootstrap.servers`.
     pub(crate) bootstrap_servers: Option<String>,
     /// The file's `group.id`.
@@ -51,7 +55,8 @@ impl ClientProperties {
         let group = take("group.id").map(|found| found.value);
         let start = take("auto.offset.reset").map(|found| start(&found)).transpose()?;
         let properties = properties.into_iter().map(|(name, found)| (name, found.value)).collect();
-        Ok(Self { properties, bootstrap_servers, group, start })
+        let renewal = Renewal::new(options, environment)?;
+        Ok(Self { properties, renewal, bootstrap_servers, group, start })
     }
 }
 

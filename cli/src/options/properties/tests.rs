@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use backup_tracker::StartAt;
 use clap::Parser;
 
-use super::{ClientProperties, Layers};
+use super::{ClientProperties, Layers, Renewal};
 use crate::options::{KafkaOptions, OptionsError, OptionsErrorKind};
 
 #[derive(Parser)]
@@ -302,4 +302,69 @@ fn a_build_with_tls_takes_what_is_translated() {
     let text = "ssl.keystore.type=PKCS12\nssl.keystore.location=/key.p12\nssl.keystore.password=x\nssl.truststore.type=PEM\n\
                 ssl.truststore.certificates=pem";
     assert_eq!(resolved(text, &[]).unwrap().properties["ssl.ca.pem"], "pem");
+}
+
+#[test]
+fn what_a_file_says_of_credentials_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (properties, password) = (path("properties"), path("password"));
+    let say = |user: &str, in_properties: &str, in_file: &str| {
+        let text = format!("sasl.username={user}\nsasl.password={in_properties}\nlinger.ms=5\n");
+        std::fs::write(&properties, text).unwrap();
+        std::fs::write(&password, in_file).unwrap();
+    };
+    say("one", "hunter1", "hunter2\n");
+    let renewal = |more: &[&str]| {
+        let arguments = ["search", "--kafka-properties", &properties, "--kafka-login-type", "PLAIN"];
+        let options = Service::try_parse_from(arguments.iter().chain(more)).unwrap().kafka;
+        ClientProperties::resolve(&options, &|_| None).unwrap().renewal.unwrap()
+    };
+    let (alone, with_password) = (renewal(&[]), renewal(&["--kafka-password-file", &password]));
+    let read = |renewal: &Renewal| {
+        ["sasl.username", "sasl.password"].map(|name| renewal.secret(name).unwrap().read().unwrap())
+    };
+    assert_eq!(
+        (read(&alone), read(&with_password)),
+        (["one", "hunter1"].map(into), ["one", "hunter2"].map(into))
+    );
+    say("two", "hunter3", "hunter4");
+    assert_eq!(
+        (read(&alone), read(&with_password)),
+        (["two", "hunter3"].map(into), ["two", "hunter4"].map(into))
+    );
+    assert!(alone.secret("linger.ms").is_none());
+    // A file that is gone is told when it is needed, without what it held.
+    std::fs::remove_file(&password).unwrap();
+    let error = with_password.secret("sasl.password").unwrap().read().unwrap_err();
+    assert!(error.message().contains("--kafka-password-file"), "{error}");
+    assert!(!error.message().contains("hunter"), "{error}");
+}
+
+fn into(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+fn what_no_file_says_is_not_read_again() {
+    let arguments = ["search", "--kafka-user", "me", "--kafka-password", "hunter2"];
+    let options = Service::try_parse_from(arguments).unwrap().kafka;
+    assert!(ClientProperties::resolve(&options, &|_| None).unwrap().renewal.is_none());
+}
+
+#[test]
+fn a_password_that_wins_over_a_file_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "of the file").unwrap();
+    let arguments = ["search", "--kafka-user", "me", "--kafka-password", "given", "--kafka-password-file"];
+    let arguments = arguments.into_iter().map(std::ffi::OsStr::new).chain([file.as_os_str()]);
+    let options = Service::try_parse_from(arguments).unwrap().kafka;
+    // The file is named by the variable, so that the argument wins.
+    let path = file.clone();
+    let environment =
+        move |name: &str| (name == "KAFKA_PASSWORD_FILE").then(|| path.clone().into_os_string());
+    let found = ClientProperties::resolve(&options, &environment).unwrap();
+    assert_eq!(found.properties["sasl.password"], "given");
+    assert!(found.renewal.is_none());
 }
