@@ -1,6 +1,6 @@
 //! A source that does not hear from a partition's leader any more reports it in time, and finds back by itself (S13).
 
-#![allow(clippy::unwrap_used, reason = "these are the tests' own steps")]
+#![allow(clippy::unwrap_used, clippy::future_not_send, reason = "these are the tests' own steps, and a mock stays on its thread")]
 
 #[path = "harness/proxy.rs"]
 mod proxy;
@@ -75,7 +75,9 @@ async fn after_trouble(source: &mut KafkaSource) -> String {
     loop {
         match soon(source.next()).await {
             Ok(record) => return text(&record.unwrap()),
-            Err(error) => assert!(error.is_transient() && begin.elapsed() < Duration::from_secs(20), "{error}"),
+            Err(error) => {
+                assert!(error.is_transient() && begin.elapsed() < Duration::from_secs(20), "{error}")
+            }
         }
     }
 }

@@ -117,8 +117,7 @@ impl Proxy {
                     let (falsify, lost_fetches) = (Arc::clone(&falsify), lost_fetches.clone());
                     let doors = Arc::clone(&doors);
                     let watching = watching.clone();
-                    let serving =
-                        serve(client, (broker, number), doors, (falsify, lost_fetches), watching);
+                    let serving = serve(client, (broker, number), doors, (falsify, lost_fetches), watching);
                     let connections = connections.clone();
                     tokio::spawn(async move {
                         serving.await;

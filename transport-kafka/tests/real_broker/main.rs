@@ -24,9 +24,9 @@ mod late;
 mod log;
 mod moving;
 mod partitions;
-mod restart;
 #[cfg(feature = "ssl")]
 mod renewed;
+mod restart;
 mod retention;
 #[cfg(feature = "ssl")]
 mod secured;
