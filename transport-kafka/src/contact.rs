@@ -41,6 +41,13 @@ impl Contact {
         *self = Self::new(self.time, partitions, now);
     }
 
+    /// Every partition is read anew: no question is open, and no suspicion. That is no sign of life.
+    pub(crate) fn settle(&mut self) {
+        for sight in &mut self.partitions {
+            (sight.asked, sight.suspect) = (None, false);
+        }
+    }
+
     /// Nobody listened until now, so that silence means nothing.
     pub(crate) fn excuse(&mut self, now: Instant) {
         for sight in &mut self.partitions {
@@ -160,6 +167,16 @@ mod tests {
         assert!(contact.due(now, NEVER).is_empty());
         // In trouble that lasts, more often.
         assert_eq!(contact.due(now + seconds(1), seconds(1)), [0, 1]);
+    }
+
+    #[test]
+    fn reading_anew_is_no_sign_of_life() {
+        let begin = Instant::now();
+        let mut contact = Contact::new(TIME, 1, begin);
+        contact.suspect_all();
+        contact.settle();
+        assert!(!contact.is_suspect(0) && contact.due(begin, NEVER).is_empty());
+        assert_eq!(contact.due(begin + seconds(3), NEVER), [0]);
     }
 
     #[test]

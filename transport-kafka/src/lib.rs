@@ -105,18 +105,29 @@
 //! - A slower replica of a group may move the position back; the next session then reads some events again, which begins in Ready
 //!   as well. The same holds for two replicas that open a new group.
 //!
-//! Where the log does not hold the position any more, the session says [`Lost`](backup_tracker::ErrorKind::Lost) once and goes on
-//! at the earliest record of those partitions alone. A broker deletes a group's offsets together with the topic: after a topic was
-//! deleted and created again, a *new* session finds a new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
+//! The session reports [`Lost`](backup_tracker::ErrorKind::Lost) once and goes on at the earliest record of the partitions in
+//! question when the log does not hold what it has read. The log must hold the position, and the record before the position must be
+//! the one that was read: a session notes its offset and a 64-bit digest of its key, time stamp, length and beginning beside the
+//! position (`committed behind=41:9174e8a2e27de833 application=shop`), and compares. So a topic that was deleted and created again,
+//! and a partition that lost its tail in an unclean election, are told from the old ones also when they have grown past the
+//! position. A session compares:
+//! - when it is opened, before `open` returns;
+//! - while it is open: after every error that the client reports, before anything newer is handed out; and when a partition has been
+//!   silent for a third of the contact time.
+//!
+//! Where retention has removed the record before the position, or an earlier release wrote the position, nothing can be compared,
+//! and the offset alone counts. A topic that is replaced while its records keep coming without a pause and without an error is
+//! noticed at the next pause.
+//!
+//! A broker deletes a group's offsets together with the topic: after a topic was deleted and created again, a *new* session finds a
+//! new group, which starts where [`StartAt`](backup_tracker::StartAt) says.
 //!
 //! `commit` and `remaining` never return `Lost`. A commit in a live session does not store an offset again that the broker has
 //! deleted: it belongs to a log that is gone, and the next session would skip records of the new one. It stores offsets of what the
 //! session has read after `Lost`. The price: if the broker forgot the offsets for another reason (the group was silent for too
 //! long, somebody deleted them), the session stores none any more, logs a warning once, and the next session begins as a new group.
-//! What remains: a session notices a new topic by its bounds. If the new topic has already grown beyond what the session has read of
-//! the old one, the session goes on there and skips what comes before; the next session does not. And a broker takes a moment
-//! to delete the offsets: a commit in that moment stores an offset that the broker deletes a little later, or, if the
-//! topic was created and the offset stored again in the meantime, one that lasts.
+//! What remains: a broker takes a moment to delete the offsets. A commit in that moment stores an offset that the broker deletes a
+//! little later, or, if the topic was created and the offset stored again in the meantime, one that lasts.
 //!
 //! # Observers
 //!
@@ -161,9 +172,9 @@
 //! says which permission is missing on what, or which property the broker does not accept, with the broker's own words. That
 //! holds for a certificate that either side refuses, too.
 //!
-//! What is taken away from a client at work shows as `Denied` when it is next used: reading at once, a commit and a send as they
-//! come. A connection outlives its password until the broker asks for it again (`connections.max.reauth.ms`), or a new one is made;
-//! from then on reading is `Denied` at once, and a send when its time is over.
+//! What is taken away from a client at work shows when it is next used: reading at once, a commit and a send as they come. A send
+//! is `Denied`; `next` and `commit` are `Unavailable` because of `Denied`, and work again when the permission is back. A connection
+//! outlives its password until the broker asks for it again (`connections.max.reauth.ms`), or a new one is made.
 //!
 //! # Native access
 //!
@@ -177,9 +188,27 @@
 //!
 //! # When the broker goes away
 //!
-//! librdkafka reconnects by itself. While no broker can be reached, `next` says
-//! [`Unavailable`](backup_tracker::ErrorKind::Unavailable) about once a second, and goes on where it was afterwards; `send`, `commit`
-//! and `remaining` fail as `Unavailable` after their time. One broker of several that is away shows only in what it leads.
+//! A session that is open survives every answer of a broker and every outage. `next`, `commit`, `remaining` and `claim` return
+//! [`Unavailable`](backup_tracker::ErrorKind::Unavailable), with the [cause](backup_tracker::Error::cause) where there is another
+//! one than an outage, and go on where they were. The exceptions are `Lost`, which `next` returns once, and a group that another
+//! application has claimed. Opening is strict: it returns at once what time does not heal, and tries again what may pass until
+//! [`Kafka::open_timeout`] is over.
+//!
+//! A source knows whether it is in contact with the leader of each partition. Leaders answer its fetches ten times a second, also
+//! while there is nothing to read, but librdkafka reports neither that nor a leader that has stopped answering. So the source reads
+//! a partition's last record again when nothing was heard of the partition for a third of
+//! [`contact_time`](KafkaSourceBuilder::contact_time). From the contact time on `next` returns `Unavailable` about once a second,
+//! naming the partition, and the source makes new clients beside the old one, with the credentials as they are then, until one gets
+//! an answer from every leader and takes over. Until then the partitions that can be reached are still read. That no broker can be
+//! reached, and that a broker refuses the client, `next` reports without waiting for the contact time.
+//!
+//! What a source makes of each error that a broker can answer with, every time it is asked:
+//!
+#![doc = include_str!("../answers/reading.md")]
+//!
+//! What a sink makes of them, and what is known of the event then:
+//!
+#![doc = include_str!("../answers/sending.md")]
 //!
 //! # When the program ends
 //!

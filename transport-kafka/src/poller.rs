@@ -306,6 +306,7 @@ impl Poller {
         let client = Arc::new(client);
         self.link.replace(Arc::clone(&client));
         self.contact_is_back();
+        self.contact.begin_anew(checked.progress.len(), Instant::now());
         let went_on = self.go_on(&client, checked);
         drop_elsewhere(client);
         went_on.and(Err(End::Renewed))
@@ -469,7 +470,10 @@ impl Poller {
     fn find_place(&mut self, client: &Client) -> Result<(), End> {
         let deadline = Deadline::after(self.ask());
         match log_check::check(client, &self.place.topic, &self.progress, deadline) {
-            Ok(checked) => self.go_on(client, checked),
+            Ok(checked) => {
+                self.contact.settle();
+                self.go_on(client, checked)
+            }
             Err(cause) => {
                 tracing::debug!(topic = %self.place.topic, error = %cause, "what the log holds is not known yet");
                 self.last = Some(cause);
@@ -493,7 +497,6 @@ impl Poller {
         }
         self.misplaced = None;
         self.expected = vec![None; progress.len()];
-        self.contact.begin_anew(progress.len(), Instant::now());
         self.ends = Awaited::all(high);
         self.progress = progress;
         if lost.is_empty() {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are the tests' own steps")]
 
 mod codes;
+mod reading;
 mod sending;
 #[path = "../support/mod.rs"]
 mod support;
