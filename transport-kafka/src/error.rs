@@ -215,6 +215,9 @@ fn advice(place: &Place, operation: &'static str, code: RDKafkaErrorCode) -> Str
         ErrorKind::Rejected => "the broker does not take this event",
         ErrorKind::Fenced => "another client took this one's place",
         ErrorKind::Lost => "the log was trimmed, deleted or recreated under the position",
+        ErrorKind::Corrupt if code == C::BadCompression => {
+            "a batch cannot be decompressed; for zstd build with the feature `zstd`"
+        }
         ErrorKind::Corrupt => "a record cannot be read",
         ErrorKind::Config if matches!(code, C::UnknownMemberId | C::IllegalGeneration) => {
             "the group has members that subscribe; use a group of its own"

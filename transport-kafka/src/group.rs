@@ -15,6 +15,7 @@ use crate::positions::{self, Client, Progress, Stored};
 
 pub(crate) const CLAIM: &str = "claim";
 pub(crate) const COMMIT: &str = "commit";
+const KEEP: &str = "keep the position";
 
 /// What a session knows of its group's position.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +114,17 @@ pub(crate) fn commit(
         }
         Err(cause) => Err(place.in_session(COMMIT, cause)),
     }
+}
+
+/// Stores again what is stored, as it is: a broker forgets the offsets of a group that is silent for too long, and a group does not
+/// move while it is new or while an operation runs.
+pub(crate) fn keep(client: &Client, place: &Place, partitions: usize, timeout: Duration) -> Result<()> {
+    let stored = stored(client, place, KEEP, partitions, None, timeout)?;
+    let mut stored = stored.into_iter().enumerate().filter_map(|(at, stored)| Some((at, stored?))).peekable();
+    if stored.peek().is_none() {
+        return Ok(());
+    }
+    positions::store(client, &place.topic, stored).map_err(|cause| place.in_session(KEEP, cause))
 }
 
 /// What is stored, unless it is another application's.

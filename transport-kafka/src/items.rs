@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     reported: AtomicBool,
     /// Ends of partitions of which the source wants to know whether records come before them.
     questions: Mutex<Vec<(usize, i64)>>,
+    /// The source has stored the group's position, and so the broker keeps it for a while.
+    stored: AtomicBool,
     /// What need not be handed over.
     pub(crate) others: OnceLock<Others>,
 }
@@ -60,6 +62,15 @@ impl Shared {
 
     pub(crate) fn error_was_taken(&self) {
         self.reported.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn position_was_stored(&self) {
+        self.stored.store(true, Ordering::Release);
+    }
+
+    /// Whether the position was stored since this was asked last.
+    pub(crate) fn take_stored(&self) -> bool {
+        self.stored.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn ask(&self, partition: usize, end: i64) {

@@ -37,8 +37,9 @@
 //! ([`WireFormat::BackupJson`](backup_tracker::WireFormat)), and headers are record headers.
 //!
 //! Every secondary has a group of its own; the replicas of one service share it. The group is never joined, so that it must not
-//! be used by a program that subscribes: with members in it a broker refuses offsets from anybody else, and opening fails as
-//! [`Config`](backup_tracker::ErrorKind::Config).
+//! be used by a program that subscribes: with members in it a broker refuses offsets from anybody else. Opening a new group fails as
+//! [`Config`](backup_tracker::ErrorKind::Config) then; a session of an old one reports it from `claim` and `commit`, and goes on when
+//! the members have left.
 //!
 //! A topic that does not exist is an error, [`NotFound`](backup_tracker::ErrorKind::NotFound), also where the broker creates
 //! topics by itself, unless [`Kafka::create_topic`] says how to make it.
@@ -76,14 +77,19 @@
 //! if the property `enable.idempotence` is set to false.
 //!
 //! A source reads every partition without joining the group (`assign`): no rebalance, no eviction of a slow reader whatever
-//! `max.poll.interval.ms` says, and the first record comes at once. Order holds within a partition. Records of aborted
-//! transactions are not read.
+//! `max.poll.interval.ms` says, and the first record comes at once. Order holds within a partition. Transactions
+//! make no difference: a record counts once the broker has it (`isolation.level` is `read_uncommitted`), because a transaction that
+//! somebody leaves open would hide every announcement behind it.
 //!
 //! # Position
 //!
 //! The position is the group's committed offsets, one for each partition, and the usual tools show and set it. `commit` sends all
 //! of them in one request each time it is called, also when nothing has moved, and returns when the group's coordinator has
 //! confirmed it: a broker forgets the offsets of a group that is silent for `offsets.retention.minutes` (a week by default).
+//!
+//! A session whose position does not move, because the group is new or because an operation runs, stores what is stored again
+//! after twenty [partition refreshes](KafkaSourceBuilder::partition_refresh) without a commit (10 minutes), so that it does not
+//! expire either.
 //!
 //! Opening a new group stores its start, marked `start` in the offset's metadata, so that the next session begins there too. It is
 //! no commit, and [`resumed`](backup_tracker::EventSource::resumed) does not count it as one. Any other stored offset is a position,

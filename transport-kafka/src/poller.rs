@@ -16,9 +16,10 @@ use rdkafka::{Message, Offset};
 use tokio::sync::mpsc;
 
 use crate::batch::Batch;
-use crate::blocking::{Deadline, drop_elsewhere};
+use crate::blocking::{Deadline, drop_elsewhere, spawn};
 use crate::contact::Contact;
 use crate::error::{KafkaErrors, code_of, kind_of};
+use crate::group;
 use crate::items::{Awaited, Item, Shared};
 use crate::link::Link;
 use crate::log_check::{self, Checked};
@@ -42,6 +43,8 @@ const ASK: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(1);
 /// In trouble: how often a broker is asked about the topic, because librdkafka would wait longer.
 const POKE: Duration = Duration::from_millis(250);
+/// After how many looks for new partitions a position is stored again that nobody has moved meanwhile.
+const KEEP: u32 = 20;
 /// A reader that holds up the poller for longer than this makes silence meaningless.
 const HELD_UP: Duration = Duration::from_millis(100);
 
@@ -69,6 +72,8 @@ pub(crate) struct Poller {
     /// What librdkafka last reported.
     last: Option<KafkaError>,
     renewal: Option<Renewal>,
+    /// How often partitions were looked for since the group's position was stored.
+    quiet_refreshes: u32,
 }
 
 /// Contact is lost: with every broker, or with one that leads a partition.
@@ -133,6 +138,7 @@ impl Poller {
             outage: None,
             last: None,
             renewal: None,
+            quiet_refreshes: 0,
         }
     }
 
@@ -199,6 +205,7 @@ impl Poller {
         self.keep_contact(client)?;
         if self.outage.is_none() && self.refreshed.elapsed() >= self.refresh {
             self.refreshed = Instant::now();
+            self.keep_position();
             self.grow(client)?;
         }
         Ok(())
@@ -508,6 +515,25 @@ impl Poller {
         let moved =
             lost.into_iter().map(|(partition, _)| (partition, self.progress[partition].next)).collect();
         self.send(Item::Lost { moved, error })
+    }
+
+    /// Lets the broker keep the group's position, where the source has not stored it for long.
+    fn keep_position(&mut self) {
+        let is_stored = self.place.group.is_none() || self.shared.take_stored();
+        self.quiet_refreshes = if is_stored { 0 } else { self.quiet_refreshes + 1 };
+        if self.quiet_refreshes < KEEP {
+            return;
+        }
+        self.quiet_refreshes = 0;
+        let (client, place, partitions) = (self.link.client(), self.place.clone(), self.progress.len());
+        let keeping = move || {
+            if let Err(error) = group::keep(&client, &place, partitions, ASK) {
+                tracing::debug!(%error, "the position is kept later");
+            }
+        };
+        if let Err(error) = spawn("position", keeping) {
+            tracing::warn!(%error, "a thread to keep the group's position could not be started");
+        }
     }
 
     /// Reads partitions that were added to the topic, from their beginning.

@@ -186,6 +186,7 @@ impl EventSource for KafkaSource {
             group::commit(&link.client(), place, &progress, &group, timeout)
         };
         let written = self.requests.run(&self.place, COMMIT, timeout, work).await?;
+        self.shared.position_was_stored();
         self.group.wrote(&self.place, &written);
         Ok(())
     }
@@ -266,6 +267,8 @@ fn client_config(kafka: &Kafka, group: &str) -> Result<ClientConfig> {
         ("auto.offset.reset", "error"),
         ("enable.partition.eof", "true"),
         ("fetch.error.backoff.ms", "100"),
+        // An event counts once it is acknowledged. A transaction that somebody leaves open would hide everything behind it.
+        ("isolation.level", "read_uncommitted"),
         // A broker answers one request of a connection after the other, so that what is asked of it waits behind a fetch that
         // waits for records: half a second with librdkafka's default. Records are sent as soon as there are some in any case.
         ("fetch.wait.max.ms", "100"),

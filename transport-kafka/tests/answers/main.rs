@@ -3,7 +3,12 @@
 //!
 //! `BACKUP_TRACKER_WRITE_TABLES=1 cargo test -p backup-tracker-kafka --test answers` writes them anew.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are the tests' own steps")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::future_not_send,
+    reason = "these are the tests' own steps, and a mock stays on its thread"
+)]
 
 mod codes;
 mod reading;

@@ -52,19 +52,28 @@ impl Topic {
         self.client.create().unwrap()
     }
 
-    /// Sends records in a transaction, whose end is a record of its own that no reader is given.
-    fn transaction(&self, texts: &[&str], commit: bool) {
-        let limit = Duration::from_secs(20);
+    /// A producer of transactions.
+    fn producer(&self) -> BaseProducer {
         let mut config = self.client.clone();
         config.set("transactional.id", Uuid::new_v4().to_string());
         let producer: BaseProducer = config.create().unwrap();
-        producer.init_transactions(limit).unwrap();
+        producer.init_transactions(Duration::from_secs(20)).unwrap();
+        producer
+    }
+
+    fn send(&self, producer: &BaseProducer, text: &str) {
+        let record = BaseRecord::<(), str>::to(&self.name).partition(0).payload(text);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(Duration::from_secs(20)).unwrap();
+    }
+
+    /// Sends records in a transaction, whose end is a record of its own that no reader is given.
+    fn transaction(&self, texts: &[&str], commit: bool) {
+        let (producer, limit) = (self.producer(), Duration::from_secs(20));
         producer.begin_transaction().unwrap();
         for text in texts {
-            let record = BaseRecord::<(), str>::to(&self.name).partition(0).payload(text);
-            producer.send(record).map_err(|(error, _)| error).unwrap();
+            self.send(&producer, text);
         }
-        producer.flush(limit).unwrap();
         if commit {
             producer.commit_transaction(limit).unwrap();
         } else {
@@ -135,13 +144,20 @@ async fn markers_of_transactions_do_not_remain(shared: Arc<Shared>) {
         assert_eq!(texts(&mut source, 1).await, ["three"]);
         comes_down_to_nothing(&mut source).await;
     }
-    topic.transaction(&["never"], false);
+    topic.transaction(&["aborted"], false);
+    assert_eq!(texts(&mut source, 1).await, ["aborted"]);
     comes_down_to_nothing(&mut source).await;
+    // What is acknowledged counts, also behind a transaction that stays open.
+    let open = topic.producer();
+    open.begin_transaction().unwrap();
+    topic.send(&open, "open");
     let mut sink = soon(topic.kafka.sink().open()).await.unwrap();
     send(&mut sink, "app", "four").await;
-    assert_eq!(texts(&mut source, 1).await, ["four"]);
+    assert_eq!(texts(&mut source, 2).await, ["open", "four"]);
+    comes_down_to_nothing(&mut source).await;
+    open.abort_transaction(Duration::from_secs(20)).unwrap();
+    comes_down_to_nothing(&mut source).await;
     soon(source.commit()).await.unwrap();
-    topic.transaction(&["never"], false);
     drop(source);
     let mut source = topic.source("search").await;
     assert!(source.resumed());

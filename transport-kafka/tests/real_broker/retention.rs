@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backup_tracker::BackupState::{BackingUp, Ready};
-use backup_tracker::{BackupTracker, EventSource, PrimaryBackupTracker, SecondaryBackupTracker};
+use backup_tracker::{BackupTracker, EventSource, PrimaryBackupTracker, SecondaryBackupTracker, StartAt};
 use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, Consumer};
 use backup_tracker_kafka::rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use backup_tracker_kafka::{CreateTopic, Kafka};
@@ -20,7 +20,7 @@ const FORGOTTEN: Duration = Duration::from_secs(100);
 
 cases! {
     Shared, Needs::Own;
-    a_position_outlives_the_brokers_retention_while_its_secondary_is_ready,
+    positions_outlive_the_brokers_retention_while_their_sessions_live,
     kafkas_own_tool_shows_the_group_and_its_lag,
 }
 
@@ -33,7 +33,7 @@ async fn in_state(secondary: &SecondaryBackupTracker, state: backup_tracker::Bac
     soon(secondary.watch().wait_for(|now| *now == state)).await.unwrap();
 }
 
-async fn a_position_outlives_the_brokers_retention_while_its_secondary_is_ready(_: Arc<Shared>) {
+async fn positions_outlive_the_brokers_retention_while_their_sessions_live(_: Arc<Shared>) {
     let forgetful = || {
         let builder = Server::builder().property("offsets.retention.minutes", "1");
         builder.property("offsets.retention.check.interval.ms", "1000").start()
@@ -45,6 +45,18 @@ async fn a_position_outlives_the_brokers_retention_while_its_secondary_is_ready(
     let quiet = secondary(soon(kafka.source("quiet").open()).await.unwrap());
     primary.startup_complete().await.unwrap();
     in_state(&quiet, Ready).await;
+    // One whose application never speaks, and one whose operation runs.
+    let often = Duration::from_millis(500);
+    let start = kafka.source("new").start(StartAt::Latest).partition_refresh(often);
+    let new = soon(start.open()).await.unwrap();
+    let sink = soon(kafka.sink().open()).await.unwrap();
+    let at_work = PrimaryBackupTracker::builder("maps", sink).build().unwrap();
+    at_work.startup_complete().await.unwrap();
+    let long = soon(kafka.source("long").partition_refresh(often).open()).await.unwrap();
+    let long = SecondaryBackupTracker::builder("maps", long).build().unwrap();
+    in_state(&long, Ready).await;
+    at_work.start_backup().await.unwrap();
+    in_state(&long, BackingUp).await;
     // One that committed as much, and then died.
     let dead = secondary(soon(kafka.source("dead").open()).await.unwrap());
     in_state(&dead, Ready).await;
@@ -60,6 +72,15 @@ async fn a_position_outlives_the_brokers_retention_while_its_secondary_is_ready(
     };
     tokio::time::timeout(FORGOTTEN, forgetting).await.expect("the broker forgets in time").unwrap();
     assert!(!soon(kafka.source("dead").open()).await.unwrap().resumed());
+    soon(long.close()).await.unwrap();
+    assert!(soon(kafka.source("long").open()).await.unwrap().resumed());
+    drop(new);
+    let mut new = soon(kafka.source("new").open()).await.unwrap();
+    assert!(!new.resumed());
+    for state in ["READY", "BACKING_UP"] {
+        let step = soon(new.next()).await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&step.payload.unwrap()).contains(state), "{state}");
+    }
     soon(quiet.close()).await.unwrap();
     let source = soon(kafka.source("quiet").open()).await.unwrap();
     assert!(source.resumed());
