@@ -68,8 +68,8 @@
 //!   outcome is unknown, the primary announces a return to Ready before anything else. The end of an operation of its own that
 //!   is given up is announced before anything else, too. Both are retried in the background.
 //! - **T8** A listener that fails or panics is reported and does not stop the others. Listeners see every step of the
-//!   session, in order, but for those that are passed over because they were still busy
-//!   ([`Change::passed_over`]).
+//!   session, in order, but for those that are [passed over](Change::passed_over): because listeners were still busy, or because a
+//!   Ready could not be committed before the next step came.
 //! - **T9** A secondary never dies silently: [`Health`], [`SecondaryBackupTracker::closed`]. Trouble is retried forever with
 //!   back-off, also that with a [cause](Error::cause), unless [`give_up_on`](SecondaryBuilder::give_up_on) sets a limit.
 //! - **T10** [`SecondaryBackupTracker::synced`] returns once everything that the log held at opening has been applied;

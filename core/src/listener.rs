@@ -19,8 +19,9 @@ pub struct Change {
     /// Whether something between the previous step and this one was missed: the step does not begin in the state that was
     /// known before (T5), or the log was lost in between (S12).
     pub missed: bool,
-    /// How many steps right before this one were passed over: they came and went while listeners were still busy with an
-    /// earlier step, and listeners are not told of them (T12).
+    /// How many steps right before this one were passed over, so that listeners are not told of them (T12): they came and went
+    /// while listeners were still busy with an earlier step, or they lead to Ready, and their commit, after which listeners are
+    /// called (T2), did not succeed before this one.
     pub passed_over: u64,
 }
 
