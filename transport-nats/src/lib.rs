@@ -143,28 +143,31 @@
 //!
 //! A killed process loses nothing: the next session begins behind the last commit. Its consumer is gone within minutes.
 
+mod answers;
 mod builder;
 mod config;
+mod contact;
 mod create;
+mod credentials;
 mod error;
 mod group;
 mod headers;
+mod identity;
 mod inspect;
 mod link;
 mod opening;
 mod position;
 mod reader;
+mod signals;
 mod sink;
 mod source;
 mod stream;
 mod subject;
 
 pub use async_nats;
-pub use builder::{
-    DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
-};
+pub use builder::{DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder};
 pub use config::{DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, Nats};
-pub use create::{CreateStream, DEFAULT_DUPLICATE_WINDOW};
+pub use create::{CreateStream, DEFAULT_BUCKET_BYTES, DEFAULT_DUPLICATE_WINDOW};
 pub use inspect::{GroupPosition, Inspection, Server, Stream};
 pub use sink::NatsSink;
 pub use source::NatsSource;

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{Config, RawMessage};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Failure;
 use crate::link::Link;
@@ -25,6 +25,8 @@ pub(crate) struct StreamInfo {
     /// When it was created, in the server's words. Tells a stream from one of the same name that came before.
     pub(crate) created: String,
     pub(crate) state: StreamState,
+    /// The JetStream domain that it is in; `None` where there are none.
+    pub(crate) domain: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,11 +40,15 @@ impl StreamInfo {
         link.ask(&format!("STREAM.INFO.{stream}"), Bytes::new(), deadline).await
     }
 
-    /// Whether the server says, and soon, that there is no such stream.
-    pub(crate) async fn is_missing(link: &Link, stream: &str, deadline: Instant) -> bool {
+    /// Why nothing answered that belongs to this stream, if the server knows and says so soon: it is missing, or JetStream is
+    /// off.
+    pub(crate) async fn why_missing(link: &Link, stream: &str, deadline: Instant) -> Option<Failure> {
         let soon = deadline.min(Instant::now() + EXPLANATION);
-        let info = Self::get(link, stream, soon).await;
-        info.is_err_and(|failure| failure.is(ErrorCode::STREAM_NOT_FOUND))
+        // Dropped at its time limit, which so is no reason to connect anew.
+        match timeout_at(soon, Self::get(link, stream, deadline)).await {
+            Ok(Err(failure @ (Failure::Refused(_) | Failure::NoJetStream(_)))) => Some(failure),
+            _ => None,
+        }
     }
 
     /// The position before the first message that the stream still holds, or, when it holds none, before the next one.
@@ -55,6 +61,8 @@ impl StreamInfo {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) sequence: u64,
+    /// When the server stored it, in nanoseconds since 1970; `None` where that cannot be counted so.
+    pub(crate) time: Option<i64>,
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) payload: Bytes,
 }
@@ -81,14 +89,29 @@ impl Log {
     ) -> Result<Option<Delivery>, Failure> {
         let question = json!({ "seq": behind + 1, "next_by_subj": self.filter });
         let Some(message) = get(link, &self.stream, &question, deadline).await? else { return Ok(None) };
-        let sequence = message.sequence;
+        let (sequence, time) = (message.sequence, time_of(&message));
         let (headers, payload) = match StreamMessage::try_from(message.clone()) {
             Ok(message) => (Some(message.headers), message.payload),
             // Headers that cannot be parsed are none of ours.
             Err(_) => (None, payload(message)?),
         };
-        Ok(Some(Delivery { sequence, headers, payload }))
+        Ok(Some(Delivery { sequence, time, headers, payload }))
     }
+
+    /// When the message with this sequence was stored; `None` where there is none, any more.
+    pub(crate) async fn time_of(
+        &self,
+        link: &Link,
+        sequence: u64,
+        deadline: Instant,
+    ) -> Result<Option<i64>, Failure> {
+        let message = get(link, &self.stream, &json!({ "seq": sequence }), deadline).await?;
+        Ok(message.as_ref().and_then(time_of))
+    }
+}
+
+fn time_of(message: &RawMessage) -> Option<i64> {
+    i64::try_from(message.time.unix_timestamp_nanos()).ok()
 }
 
 fn payload(message: RawMessage) -> Result<Bytes, Failure> {

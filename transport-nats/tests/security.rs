@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::json;
-use support::{SOON, cases, event, fails, nothing, pause, send, soon};
+use support::{Reconfigure, SOON, cases, event, fails, next_at_last, nothing, pause, send, soon};
 use tempfile::TempDir;
 
 cases! {
@@ -30,7 +30,7 @@ cases! {
     an_observer_needs_no_permission_to_write,
     a_missing_permission_is_denied_and_named,
     an_inbox_that_may_not_be_subscribed_to_is_denied_and_named,
-    a_permission_that_is_taken_away_shows_at_the_next_commit,
+    a_permission_that_is_taken_away_shows_at_the_next_commit_and_may_be_given_back,
     tls_works_with_an_authority_that_is_trusted_and_with_no_other,
     tls_on_both_sides_needs_the_clients_certificate,
     debug_and_errors_show_no_secret,
@@ -223,15 +223,19 @@ async fn a_missing_permission_is_denied_and_named() {
     let server = with_users(&users).await;
 
     for (name, missing) in names.iter().zip(needed) {
-        let opening = as_user(&server, name).source("new").heartbeat(Duration::from_millis(300)).open().await;
+        let opening = as_user(&server, name).source("new").contact_time(Duration::from_secs(2)).open().await;
         let error = match opening {
             Err(error) => error,
             Ok(mut source) => {
-                if missing.contains("MSG.GET") {
-                    fails(SOON, ErrorKind::Denied, source.remaining()).await
+                let error = if missing.contains("MSG.GET") {
+                    fails(SOON, ErrorKind::Unavailable, source.remaining()).await
                 } else {
-                    fails(SOON, ErrorKind::Denied, source.next()).await
-                }
+                    fails(SOON, ErrorKind::Unavailable, source.next()).await
+                };
+                assert_eq!(error.cause(), Some(ErrorKind::Denied), "{missing}: {error}");
+                let stem = missing.trim_end_matches(['*', '>']);
+                assert!(error.message().contains(stem), "{missing}: {error}");
+                continue;
             }
         };
         assert_eq!(error.kind(), ErrorKind::Denied, "{missing}: {error}");
@@ -268,7 +272,7 @@ async fn an_inbox_that_may_not_be_subscribed_to_is_denied_and_named() {
     works(&own).await;
 }
 
-async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
+async fn a_permission_that_is_taken_away_shows_at_the_next_commit_and_may_be_given_back() {
     let configuration = |publish: &str| {
         format!(
             "authorization {{ users: [ {{ user: u, password: p, permissions: {{ publish: {{ {publish} }} }} }} ] }}"
@@ -279,13 +283,8 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
     works(&nats).await;
     let mut sink = nats.sink().open().await.unwrap();
     let builder = nats.source("g").request_timeout(Duration::from_secs(2));
-    let mut source = builder.heartbeat(Duration::from_millis(300)).open().await.unwrap();
-    let path = server.folder().join("nats.conf");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let text = text.replace("allow: \">\"", "allow: \">\", deny: [\"$KV.>\", \"backups.>\"]");
-    std::fs::write(&path, text).unwrap();
-    let id = server.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let mut source = builder.contact_time(Duration::from_secs(2)).open().await.unwrap();
+    server.reconfigure("allow: \">\"", "allow: \">\", deny: [\"$KV.>\", \"backups.>\"]");
     // The server ends connections whose permissions it took away; both come back by themselves.
     let denied = async {
         loop {
@@ -301,15 +300,33 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
     let denied = async {
         loop {
             match source.commit().await {
+                Err(error) if error.cause() == Some(ErrorKind::Denied) => return error,
+                Err(error) => assert!(error.is_transient(), "{error}"),
                 Ok(()) => {}
-                Err(error) if error.is_transient() => pause().await,
-                Err(error) => return error,
             }
+            pause().await;
         }
     };
     let error = soon(denied).await;
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("$KV.backups_positions.backups.g"), "{error}");
+    // It is given back, and everything goes on.
+    server.reconfigure(", deny: [\"$KV.>\", \"backups.>\"]", "");
+    let last = event("shop");
+    let sending = async {
+        while sink.send(&last).await.is_err() {
+            pause().await;
+        }
+    };
+    soon(sending).await;
+    while next_at_last(&mut source).await.key != Some(last.key) {}
+    let committing = async {
+        while let Err(error) = source.commit().await {
+            assert!(error.is_transient(), "{error}");
+            pause().await;
+        }
+    };
+    soon(committing).await;
 }
 
 /// An authority, and certificates that it has signed: files named `<name>.pem` and `<name>.key`, and its own `<ca>.pem`.

@@ -82,14 +82,14 @@ impl Lane for NatsLane {
             .source(group)
             .start(start)
             .request_timeout(Duration::from_secs(2))
-            .heartbeat(Duration::from_millis(500))
+            .contact_time(Duration::from_secs(2))
             .open()
             .await
     }
 
     async fn observer(&self, start: StartAt) -> Result<NatsSource> {
         let builder = self.nats.observer().start(start);
-        builder.request_timeout(Duration::from_secs(2)).heartbeat(Duration::from_millis(500)).open().await
+        builder.request_timeout(Duration::from_secs(2)).contact_time(Duration::from_secs(2)).open().await
     }
 
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
