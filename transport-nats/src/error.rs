@@ -90,6 +90,8 @@ pub(crate) enum Failure {
     NoResponders(String),
     /// Nobody listens on this subject of JetStream's own.
     NoJetStream(String),
+    /// The stream's leader does not hear most of the replicas.
+    NoMajority { gone: usize, replicas: usize },
     /// Another stream than ours has stored the message.
     Elsewhere(String),
     /// The server does not let this user publish to the subject.
@@ -116,7 +118,9 @@ impl Failure {
                 kind: ErrorKind::Unavailable,
                 cause: trouble.as_ref().and_then(|trouble| trouble.cause),
             },
-            Self::ConnectionLost | Self::TimedOut(_) | Self::NoResponders(_) => ErrorKind::Unavailable.into(),
+            Self::ConnectionLost | Self::TimedOut(_) | Self::NoResponders(_) | Self::NoMajority { .. } => {
+                ErrorKind::Unavailable.into()
+            }
             // Switched off, or on a leaf node that is not connected now.
             Self::NoJetStream(_) => Verdict::passing(ErrorKind::Config),
             Self::Elsewhere(_) => ErrorKind::Config.into(),
@@ -149,6 +153,7 @@ impl Failure {
             | Self::DeniedPublish(_)
             | Self::Refused(_) => Delivery::NotSent,
             Self::ConnectionLost
+            | Self::NoMajority { .. }
             | Self::Elsewhere(_)
             | Self::TimedOut(_)
             | Self::DeniedInbox(_)
@@ -174,6 +179,9 @@ impl fmt::Display for Failure {
                 f,
                 "nothing answers on `{subject}` now: JetStream is switched off, or its domain or API prefix is another one"
             ),
+            Self::NoMajority { gone, replicas } => {
+                write!(f, "the stream's leader does not hear {gone} of its {replicas} servers now")
+            }
             Self::Elsewhere(why) => f.write_str(why),
             Self::DeniedPublish(subject) => {
                 write!(f, "this user may not publish to `{subject}`; allow it in the server's permissions")

@@ -184,7 +184,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn failure(&self, failure: Failure) -> Error {
         match failure {
-            Failure::NoJetStream(_) if !self.link.client.server_info().jetstream => {
+            Failure::NoJetStream(_) if !self.link.has_jetstream() => {
                 let message = "the server runs without JetStream; start it with `-js`";
                 self.place.error(ErrorKind::Config, OPERATION, message)
             }

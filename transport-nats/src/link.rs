@@ -95,6 +95,11 @@ impl Link {
         }
     }
 
+    /// Whether the server had JetStream when the connection was made.
+    pub(crate) fn has_jetstream(&self) -> bool {
+        self.client.server_info().jetstream
+    }
+
     pub(crate) fn not_connected(&self) -> Failure {
         Failure::NotConnected(self.signals.borrow().trouble.clone())
     }
@@ -178,6 +183,8 @@ impl Link {
         let answer = answer.map_err(|failure| match failure {
             // A stream that is missing or has no leader is said in words.
             Failure::NoResponders(subject) => Failure::NoJetStream(subject),
+            // Where it is switched off while the server runs, questions are swallowed.
+            Failure::TimedOut(_) if !self.has_jetstream() => Failure::NoJetStream(self.api(what)),
             failure => failure,
         })?;
         understand(&answer.payload)

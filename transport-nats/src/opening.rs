@@ -30,7 +30,7 @@ impl Opening<'_> {
 
     pub(crate) fn failure(&self, failure: Failure) -> Error {
         if let Failure::NoJetStream(_) = failure
-            && !self.link.client.server_info().jetstream
+            && !self.link.has_jetstream()
         {
             let message = "the server runs without JetStream; start it with `-js`";
             return self.error(ErrorKind::Config, message);

@@ -205,7 +205,8 @@ impl Reader {
         if answer.status == Some(StatusCode::NO_RESPONDERS) {
             return Err(Failure::NoJetStream(self.ask_leader.clone()));
         }
-        let info = understand(&answer.payload)?;
+        let info: StreamInfo = understand(&answer.payload)?;
+        info.check_majority()?;
         self.contact.leader_heard();
         Ok(Box::new(info))
     }

@@ -18,6 +18,9 @@ use crate::link::Link;
 /// at all until there is one, which takes seconds; and an error that has to be explained should not take so long.
 const EXPLANATION: Duration = Duration::from_secs(1);
 
+/// After which time without a word from a replica the leader's word is not enough. Replicas are heard once a second.
+const REPLICA_SILENCE: Duration = Duration::from_secs(4);
+
 /// What the server says of a stream.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StreamInfo {
@@ -27,6 +30,29 @@ pub(crate) struct StreamInfo {
     pub(crate) state: StreamState,
     /// The JetStream domain that it is in; `None` where there are none.
     pub(crate) domain: Option<String>,
+    cluster: Option<Cluster>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Cluster {
+    /// All but the leader.
+    #[serde(default)]
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Replica {
+    #[serde(default)]
+    offline: bool,
+    /// For how many nanoseconds the leader has not heard it.
+    #[serde(default)]
+    active: u64,
+}
+
+impl Replica {
+    fn is_gone(&self) -> bool {
+        self.offline || Duration::from_nanos(self.active) > REPLICA_SILENCE
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +63,19 @@ pub(crate) struct StreamState {
 
 impl StreamInfo {
     pub(crate) async fn get(link: &Link, stream: &str, deadline: Instant) -> Result<Self, Failure> {
-        link.ask(&format!("STREAM.INFO.{stream}"), Bytes::new(), deadline).await
+        let info: Self = link.ask(&format!("STREAM.INFO.{stream}"), Bytes::new(), deadline).await?;
+        info.check_majority()?;
+        Ok(info)
+    }
+
+    /// A leader goes on answering for up to 20 s after it has lost the other replicas. What is stored meanwhile is stored without it.
+    pub(crate) fn check_majority(&self) -> Result<(), Failure> {
+        let replicas = self.cluster.as_ref().map_or(&[][..], |cluster| &cluster.replicas);
+        let gone = replicas.iter().filter(|replica| replica.is_gone()).count();
+        if 2 * gone > replicas.len() {
+            return Err(Failure::NoMajority { gone, replicas: replicas.len() + 1 });
+        }
+        Ok(())
     }
 
     /// Why nothing answered that belongs to this stream, if the server knows and says so soon: it is missing, or JetStream is
@@ -47,6 +85,9 @@ impl StreamInfo {
         // Dropped at its time limit, which so is no reason to connect anew.
         match timeout_at(soon, Self::get(link, stream, deadline)).await {
             Ok(Err(failure @ (Failure::Refused(_) | Failure::NoJetStream(_)))) => Some(failure),
+            Err(_) if !link.has_jetstream() => {
+                Some(Failure::NoJetStream(link.api(&format!("STREAM.INFO.{stream}"))))
+            }
             _ => None,
         }
     }

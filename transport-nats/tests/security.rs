@@ -8,18 +8,16 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
 use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::Nats as Server;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::json;
-use support::{Reconfigure, SOON, cases, event, fails, next_at_last, nothing, pause, send, soon};
+use support::{Reconfigure, SOON, cases, event, fails, jwt, next_at_last, nothing, pause, send, soon};
 use tempfile::TempDir;
 
 cases! {
@@ -80,60 +78,12 @@ async fn a_token_lets_in_and_nothing_else_does() {
     is_denied(&nats(&server)).await;
 }
 
-/// A JWT as the server's operators sign it.
-fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: serde_json::Value) -> String {
-    let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
-    let claims = json!({
-        "jti": name, "iat": 1_752_230_923, "iss": issuer.public_key(), "sub": subject.public_key(),
-        "name": name, "nats": claims,
-    });
-    let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", encode(header), encode(claims));
-    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(text.as_bytes()).unwrap());
-    format!("{text}.{signature}")
-}
-
-fn credentials(folder: &Path, account: &KeyPair, name: &str) -> PathBuf {
-    let user = KeyPair::new_user();
-    let limits =
-        json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 });
-    let text = format!(
-        "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
-         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        jwt(account, &user, name, limits),
-        user.seed().unwrap()
-    );
-    let path = folder.join(format!("{name}.creds"));
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
 async fn a_credentials_file_lets_in_and_another_ones_does_not() {
-    let (operator, account, system) =
-        (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
-    let claims = |storage: i64| {
-        json!({
-            "limits": {
-                "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
-                "conn": -1, "leaf": -1, "mem_storage": storage, "disk_storage": storage, "streams": storage,
-                "consumer": storage,
-            },
-            "type": "account", "version": 2,
-        })
-    };
-    let configuration = format!(
-        "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}, {}: {} }}",
-        jwt(&operator, &operator, "operator", json!({ "type": "operator", "version": 2 })),
-        system.public_key(),
-        system.public_key(),
-        jwt(&operator, &system, "system", claims(0)),
-        account.public_key(),
-        jwt(&operator, &account, "account", claims(-1)),
-    );
+    let (configuration, account) = jwt::operator();
     let server = Server::start_with(&configuration).unwrap();
     let folder = TempDir::new().unwrap();
-    works(&nats(&server).credentials_file(credentials(folder.path(), &account, "tracker"))).await;
-    let stranger = credentials(folder.path(), &KeyPair::new_account(), "stranger");
+    works(&nats(&server).credentials_file(jwt::credentials(folder.path(), &account, "tracker", None))).await;
+    let stranger = jwt::credentials(folder.path(), &KeyPair::new_account(), "stranger", None);
     is_denied(&nats(&server).credentials_file(stranger)).await;
     is_denied(&nats(&server)).await;
     let garbage = folder.path().join("garbage.creds");

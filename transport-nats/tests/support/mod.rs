@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub(crate) mod jwt;
 pub(crate) mod steps;
 
 use std::future::Future;
