@@ -49,9 +49,10 @@ pub struct NatsSource {
     /// How long the stream lets its consumers be idle at most.
     longest_idle: Option<Duration>,
     resumed: bool,
-    /// Behind the last message that `next` has returned, or before the start. None after `Lost`: whatever there is, from its
-    /// beginning.
-    at: Option<Bookmark>,
+    /// Behind the last message that `next` has returned, or before the start.
+    at: Bookmark,
+    /// Whether the session has begun again, after a loss, and nothing was returned since.
+    afresh: bool,
     lost: Option<Error>,
     reader: Option<Reader>,
     /// A message that was taken from the reader and is not yet known to be the next one.
@@ -103,7 +104,8 @@ impl NatsSource {
             request_timeout,
             contact_time,
             resumed,
-            at: Some(at),
+            at,
+            afresh: false,
             lost: None,
             reader: None,
             held: None,
@@ -120,8 +122,8 @@ impl NatsSource {
     }
 
     /// The sequence of the last message that `next` has returned, or the one before the start.
-    fn position(&self) -> u64 {
-        self.at.as_ref().map_or(0, |at| at.sequence)
+    const fn position(&self) -> u64 {
+        self.at.sequence
     }
 
     /// Begins to read behind the position, if what comes there is still there. Where it is not, the loss is noted, to be
@@ -137,12 +139,9 @@ impl NatsSource {
         // everything that the consumer brings.
         let reader = Reader::begin(&self.link, wanted, deadline).await?;
         let info = self.log.info(&self.link, deadline).await?;
-        if self.at.is_none() {
-            self.at = Some(Bookmark::earliest(&info));
-        } else if self.is_lost(&info, true, deadline).await? {
-            return Ok(());
+        if !self.is_lost(&info, true, deadline).await? {
+            self.reader = Some(reader);
         }
-        self.reader = Some(reader);
         Ok(())
     }
 
@@ -156,7 +155,7 @@ impl NatsSource {
         match self.loss(info, suspicious, deadline).await? {
             None => Ok(false),
             Some(why) => {
-                self.lose(&why);
+                self.lose(&why, info);
                 Ok(true)
             }
         }
@@ -169,19 +168,18 @@ impl NatsSource {
         suspicious: bool,
         deadline: Instant,
     ) -> Result<Option<String>, Failure> {
-        let Some(at) = &mut self.at else { return Ok(None) };
-        let loss = at.loss(&self.log, &self.link, info, suspicious, deadline).await?;
+        let loss = self.at.loss(&self.log, &self.link, info, suspicious, deadline).await?;
         if loss.is_none() {
             // The same stream, whatever the server says of its age.
-            at.created.clone_from(&info.created);
+            self.at.created.clone_from(&info.created);
         }
         Ok(loss)
     }
 
-    fn lose(&mut self, why: &str) {
+    fn lose(&mut self, why: &str, info: &StreamInfo) {
         let message = format!("records at the position are gone: {why}; going on at the earliest");
         self.lost = Some(self.place.error(ErrorKind::Lost, READ, message));
-        (self.at, self.resumed) = (None, false);
+        (self.at, self.afresh, self.resumed) = (Bookmark::earliest(info), true, false);
         (self.reader, self.held) = (None, None);
         (self.overdue, self.none_until) = (None, 0);
     }
@@ -242,8 +240,8 @@ impl NatsSource {
     /// reader.
     async fn compare(&mut self, info: &StreamInfo) -> Result<(), Failure> {
         let position = self.position();
-        let other = self.at.as_ref().is_some_and(|at| at.created != info.created);
-        if other || info.state.last_seq < position || info.before_first() > position {
+        if self.at.created != info.created || info.state.last_seq < position || info.before_first() > position
+        {
             self.reader = None;
             return Ok(());
         }
@@ -305,14 +303,14 @@ impl NatsSource {
         let position = self.position();
         let beyond = info.state.last_seq > position && self.loss(&info, false, deadline).await?.is_none();
         if beyond && self.log.find(&self.link, position, deadline).await?.is_none() {
-            self.at = Some(Bookmark::latest(&self.log, &self.link, &info, deadline).await?);
+            self.at = Bookmark::latest(&self.log, &self.link, &info, deadline).await?;
         }
         Ok(())
     }
 
     async fn count(&mut self, deadline: Instant) -> Result<u64, Failure> {
         let info = self.log.info(&self.link, deadline).await?;
-        let lost = self.at.is_none() || self.loss(&info, false, deadline).await?.is_some();
+        let lost = self.loss(&info, false, deadline).await?.is_some();
         let behind = if lost { info.before_first() } else { self.position() };
         let beyond = info.state.last_seq.saturating_sub(behind);
         // The last message of the stream may be none of ours, or deleted.
@@ -327,10 +325,9 @@ impl EventSource for NatsSource {
     async fn next(&mut self) -> Result<Option<Record>> {
         loop {
             self.fill().await?;
-            let (Some(at), Some(delivery)) = (&mut self.at, self.held.take()) else { continue };
-            let Delivery { sequence, time, headers, payload } = delivery;
-            (at.sequence, at.time) = (sequence, time);
-            self.overdue = None;
+            let Some(Delivery { sequence, time, headers, payload }) = self.held.take() else { continue };
+            (self.at.sequence, self.at.time) = (sequence, time);
+            (self.overdue, self.afresh) = (None, false);
             let (key, headers) = headers::of_message(headers.as_ref());
             let record = Record::new(Position::Offset(sequence)).key(key).headers(headers);
             return Ok(Some(record.payload(payload)));
@@ -341,8 +338,12 @@ impl EventSource for NatsSource {
         if self.group.is_none() {
             return Ok(());
         }
+        // After `Lost`, and before anything else was read, nothing is left that could be replayed.
+        if self.afresh {
+            return Ok(());
+        }
         let deadline = self.deadline();
-        if self.shares_the_stream && self.at.is_some() {
+        if self.shares_the_stream {
             match self.pass_over_others(deadline).await {
                 // What is missing may come back, and what was read of it stays read.
                 Err(failure) if !failure.is(ErrorCode::STREAM_NOT_FOUND) => {
@@ -351,9 +352,7 @@ impl EventSource for NatsSource {
                 _ => {}
             }
         }
-        // After `Lost`, and before anything else was read, nothing is left that could be replayed.
-        let Some(at) = self.at.clone() else { return Ok(()) };
-        let target = Stored::new(at, true);
+        let target = Stored::new(self.at.clone(), true);
         let session = Session { link: &self.link, place: &self.place, log: &self.log, operation: COMMIT };
         match &mut self.group {
             Some(group) => group.advance(session, target, deadline).await,

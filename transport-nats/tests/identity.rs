@@ -22,6 +22,7 @@ cases! {
     a_tail_that_was_lost_and_written_again_is_lost_to_a_live_session,
     a_commit_after_a_lost_tail_moves_the_position_back_into_the_log,
     a_stream_whose_creation_time_changed_is_the_same_as_long_as_its_record_is_there,
+    an_edit_between_restarts_is_no_loss,
     a_slow_replica_moves_nothing_back_though_the_creation_time_changed,
     a_position_of_an_earlier_version_falls_back_on_the_creation_time,
     a_start_at_the_latest_knows_its_record,
@@ -208,6 +209,38 @@ async fn a_stream_whose_creation_time_changed_is_the_same_as_long_as_its_record_
     let mut session = source(&store.topic, "g").await;
     is_lost(&mut session).await;
     store.read(&mut session, &keys).await;
+}
+
+/// Servers before 2.14 change the stream's creation time then.
+async fn an_edit_between_restarts_is_no_loss() {
+    let mut store = Store::start();
+    let mut keys = store.send(3).await;
+    let (mut live, mut session) = (source(&store.topic, "live").await, source(&store.topic, "g").await);
+    store.read(&mut live, &keys).await;
+    store.read(&mut session, &keys[..2]).await;
+    session.commit().await.unwrap();
+    drop(session);
+    for hours in 1..3 {
+        store.server.stop().unwrap();
+        store.server.restart().unwrap();
+        let context = native(&store.server.url()).await;
+        let mut config = context.get_stream("backups").await.unwrap().cached_info().config.clone();
+        config.max_age = Duration::from_secs(hours * 3600);
+        context.update_stream(config).await.unwrap();
+    }
+    store.server.stop().unwrap();
+    store.server.restart().unwrap();
+    let mut session = source(&store.topic, "g").await;
+    assert!(session.resumed());
+    store.read(&mut session, &keys[2..]).await;
+    keys.extend(store.send(1).await);
+    for session in [&mut live, &mut session] {
+        store.read(session, &keys[3..]).await;
+        session.commit().await.unwrap();
+    }
+    let found = store.topic.inspect(Some("g")).await.unwrap();
+    let position = found.group.unwrap().unwrap().unwrap();
+    assert_eq!((position.sequence, position.lost), (4, None));
 }
 
 async fn a_slow_replica_moves_nothing_back_though_the_creation_time_changed() {
