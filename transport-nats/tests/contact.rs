@@ -173,29 +173,35 @@ async fn a_server_of_three_that_is_cut_off_is_left_for_another() {
 
 async fn a_leader_that_is_gone_is_said_though_heartbeats_come() {
     let (mut cluster, proxies, nats) = cluster(0).await;
-    // A session whose consumer is on the server to which it is connected.
-    let (mut session, here) = soon_in(async {
-        for first in (0..3).cycle() {
-            let nats = through(&proxies, first);
+    // A session whose consumer is on the server to which it is connected, and that leads the stream.
+    let opening = async {
+        loop {
+            let context = native(&cluster.urls()[0]).await;
+            let Ok(stream) = context.get_stream("backups").await else {
+                // Nobody has created it yet.
+                open(&nats).await.close().await.unwrap();
+                continue;
+            };
+            let leader = stream.cached_info().cluster.as_ref().and_then(|info| info.leader.clone());
+            let Some(here) = (0..3).find(|node| leader == Some(format!("node-{node}"))) else { continue };
+            let nats = through(&proxies, here);
             let mut session = open(&nats).await;
             let mut sink = steps::at_last(ELECTION, "open the sink", async || nats.sink().open().await).await;
             let key = event("shop");
             steps::at_last(ELECTION, "send", async || sink.send(&key).await).await;
             while next_at_last(&mut session).await.key != Some(key.key) {}
-            session.commit().await.unwrap();
-            let context = native(&cluster.urls()[first]).await;
-            let stream = context.get_stream("backups").await.unwrap();
-            let name = consumer(&stream).await;
-            let info = stream.consumer_info(&name).await.unwrap();
-            if info.cluster.and_then(|info| info.leader) == Some(format!("node-{first}")) {
-                return (session, first);
+            steps::at_last(ELECTION, "commit", async || session.commit().await).await;
+            let info = stream.consumer_info(&consumer(&stream).await).await;
+            let Ok(info) = info else { continue };
+            if info.cluster.and_then(|info| info.leader) == leader {
+                return (session, here);
             }
             session.close().await.unwrap();
         }
-        unreachable!()
-    })
-    .await;
-    step(format!("node {here} has the consumer"));
+    };
+    let opened = timeout(ELECTION, opening).await;
+    let (mut session, here) = opened.unwrap_or_else(|_| panic!("{}", steps::told()));
+    step(format!("node {here} leads, and has the consumer"));
     for (number, node) in cluster.nodes_mut().iter_mut().enumerate() {
         if number != here {
             node.kill().unwrap();
@@ -225,10 +231,6 @@ async fn a_leader_that_is_gone_is_said_though_heartbeats_come() {
     let read = steps::at_last(ELECTION, "read", async || session.next().await).await;
     assert_eq!(read.unwrap().key, Some(last.key));
     drop(cluster);
-}
-
-async fn soon_in<T>(future: impl Future<Output = T>) -> T {
-    timeout(ELECTION, future).await.unwrap_or_else(|_| panic!("{}", steps::told()))
 }
 
 /// K6: the next send goes where that of a new sink would.

@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use backup_tracker::{ErrorKind, EventSource, Secret, Sink};
-use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource};
+use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats};
 use backup_tracker_test_servers::Nats as Server;
 use support::{Reconfigure, SOON, cases, event, fails, jwt, next_at_last, pause, soon};
 use tempfile::TempDir;
@@ -111,7 +111,16 @@ async fn a_password_in_the_address_that_is_renewed_is_used() {
     // Renewed beforehand, so that nobody need be refused.
     std::fs::write(&path, url("second")).unwrap();
     server.reconfigure("password: first", "password: second");
-    pair.works().await;
+    let refused = async {
+        while async_nats::connect(url("first")).await.is_ok() {
+            pause().await;
+        }
+    };
+    soon(refused).await;
+    // The old connection has ended by then, or its end is on its way.
+    for _ in 0..20 {
+        pair.works().await;
+    }
 }
 
 async fn a_token_that_is_renewed_is_used() {
