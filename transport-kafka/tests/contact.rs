@@ -1,6 +1,10 @@
 //! A source that does not hear from a partition's leader any more reports it in time, and finds back by itself (S13).
 
-#![allow(clippy::unwrap_used, clippy::future_not_send, reason = "these are the tests' own steps, and a mock stays on its thread")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::future_not_send,
+    reason = "these are the tests' own steps, and a mock stays on its thread"
+)]
 
 #[path = "harness/proxy.rs"]
 mod proxy;

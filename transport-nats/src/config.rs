@@ -252,7 +252,7 @@ impl Nats {
         loop {
             let signals = watch::Sender::new(Signals::default());
             let options = match &self.native {
-                Some(native) => self.credentials.into_options(&self.servers, native.clone())?,
+                Some(native) => self.credentials.fixed_options(&self.servers, native.clone())?,
                 None => {
                     let options = self.credentials.options(&self.servers, signals.clone());
                     options.name("backup-tracker").ping_interval(DEFAULT_PING_INTERVAL)

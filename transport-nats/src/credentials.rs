@@ -27,7 +27,7 @@ enum Identity {
     Nobody,
     User(String, String),
     Token(String),
-    Jwt(String, KeyPair),
+    Jwt(String, Box<KeyPair>),
 }
 
 impl Credentials {
@@ -79,14 +79,14 @@ impl Credentials {
         })
     }
 
-    /// Puts the credentials, as they are now, into options that are not ours.
-    pub(crate) fn into_options(&self, servers: &Secret, options: ConnectOptions) -> Result<ConnectOptions> {
+    /// Options that are not ours, with the credentials as they are now.
+    pub(crate) fn fixed_options(&self, servers: &Secret, options: ConnectOptions) -> Result<ConnectOptions> {
         Ok(match self.read(servers)? {
             Identity::Nobody => options,
             Identity::User(user, password) => options.user_and_password(user, password),
             Identity::Token(token) => options.token(token),
             Identity::Jwt(jwt, key) => {
-                let key = Arc::new(key);
+                let key: Arc<KeyPair> = Arc::from(key);
                 options.jwt(jwt, move |nonce| {
                     let key = Arc::clone(&key);
                     async move { key.sign(&nonce).map_err(AuthError::new) }
@@ -167,7 +167,7 @@ fn parse(text: &str) -> Result<Identity, &'static str> {
     let jwt = section().ok_or("it holds no user JWT")?;
     let seed = section().ok_or("it holds no seed of a key")?;
     let key = KeyPair::from_seed(seed).map_err(|_no_seed| "the seed of its key is wrong")?;
-    Ok(Identity::Jwt(jwt.to_owned(), key))
+    Ok(Identity::Jwt(jwt.to_owned(), Box::new(key)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use async_nats::{Client, ConnectOptions, Message, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use crate::error::Failure;
@@ -21,6 +21,10 @@ use crate::signals::Signals;
 const LONGEST_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 /// The oldest server that this crate works with.
 const LEAST_VERSION: (u32, u32) = (2, 10);
+/// How long a new connection takes where nothing is wrong.
+const HANDSHAKE: Duration = Duration::from_millis(500);
+/// Between two looks at the connection.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long one attempt to connect again may take. A server gives up a client that needs longer to sign in; and where packets
 /// vanish, the next attempt gets through sooner than the old one would.
 pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
@@ -84,11 +88,10 @@ impl Link {
         format!("{}.{what}", self.api)
     }
 
-    /// Gives up the connection for a new one, where one that seems open brings no answers: the client would wait for three of its
-    /// pings. It may be another server's.
-    pub(crate) async fn renew(&self) {
+    /// Gives up the connection for a new one, which may be another server's. The client by itself would wait for three of its pings.
+    async fn renew(&self) {
         if self.is_connected() {
-            debug!("no answer; connecting anew");
+            debug!("connecting anew");
             // It fails where the client has ended, and then every request shows it.
             let asked = self.client.force_reconnect().await;
             debug!(?asked, "asked for a new connection");
@@ -140,6 +143,7 @@ impl Link {
         payload: Bytes,
         deadline: Instant,
     ) -> Result<Message, Failure> {
+        self.renew_inbox(deadline).await;
         // The client would keep it, and send it when it is connected again, however long after the deadline.
         if !self.is_connected() {
             return Err(self.not_connected());
@@ -163,12 +167,42 @@ impl Link {
                 failure = self.broken(mark, subject) => Err(failure),
             }
         };
-        match timeout_at(deadline, answer).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.renew().await;
-                Err(Failure::TimedOut(deadline - begin))
-            }
+        let answer = timeout_at(deadline, answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(Failure::TimedOut(deadline - begin)));
+        if let Err(failure) = &answer {
+            self.repair(failure).await;
+        }
+        answer
+    }
+
+    /// Waits for a connection, as long as the client takes for one attempt: a new client would have one at once. Cancel safe.
+    pub(crate) async fn connected(&self, deadline: Instant) {
+        self.wait(deadline, || self.is_connected()).await;
+    }
+
+    /// Asks anew whether we may subscribe to our inbox, where that was refused: it may have been allowed since. Cancel safe.
+    pub(crate) async fn renew_inbox(&self, deadline: Instant) {
+        let (refused, before) = {
+            let signals = self.signals.borrow();
+            (signals.inbox.is_some(), signals.connections)
+        };
+        if refused && self.is_connected() {
+            self.renew().await;
+            self.wait(deadline, || self.signals.borrow().connections != before).await;
+        }
+    }
+
+    async fn wait(&self, deadline: Instant, mut done: impl FnMut() -> bool) {
+        let limit = deadline.min(Instant::now() + LONGEST_RECONNECT_DELAY + HANDSHAKE);
+        while !done() && Instant::now() < limit {
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Gives up a connection that brings no answers.
+    pub(crate) async fn repair(&self, failure: &Failure) {
+        if matches!(failure, Failure::TimedOut(_)) {
+            self.renew().await;
         }
     }
 

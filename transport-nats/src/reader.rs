@@ -97,6 +97,8 @@ impl Reader {
     /// Creates a consumer.
     pub(crate) async fn begin(link: &Link, wanted: Wanted<'_>, deadline: Instant) -> Result<Self, Failure> {
         let Wanted { log: Log { stream, filter }, from, contact_time, longest_idle } = wanted;
+        // Before the connection's mark is taken, which it changes.
+        link.renew_inbox(deadline).await;
         if !link.is_connected() {
             // As a request would answer, but before anything is queued.
             return Err(link.not_connected());

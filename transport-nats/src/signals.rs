@@ -24,7 +24,8 @@ impl Trouble {
 
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
-    /// How often the connection ended.
+    /// How often there was a connection, and how often it ended.
+    pub(crate) connections: u64,
     pub(crate) disconnections: u64,
     /// Why there is no connection, where that is known.
     pub(crate) trouble: Option<Trouble>,
@@ -39,7 +40,10 @@ impl Signals {
     pub(crate) fn take(&mut self, event: Event) {
         match event {
             Event::Disconnected => self.disconnections += 1,
-            Event::Connected => (self.trouble, self.inbox) = (None, None),
+            Event::Connected => {
+                self.connections += 1;
+                (self.trouble, self.inbox) = (None, None);
+            }
             Event::ClientError(ClientError::Other(text)) => self.not_connected(text),
             Event::ServerError(ServerError::AuthorizationViolation) => self.trouble = Some(refused()),
             Event::ServerError(ServerError::Other(text)) => self.refusal(text),

@@ -80,6 +80,8 @@ impl NatsSink {
             Ok(prepared) => prepared,
             Err(error) => return Err(Failure::Client(error.into())),
         };
+        // A sink that was just made would have a connection as soon as there can be one (K6).
+        self.link.connected(deadline).await;
         // As long as nobody knows: this send may be dropped at the next await.
         self.unsettled = Some(event.clone());
         let answer = self.link.request(&subject, Some(headers), event.payload.clone(), deadline).await;

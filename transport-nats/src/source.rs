@@ -228,9 +228,7 @@ impl NatsSource {
             }
             End::Failed(failure) => {
                 self.suspicious = matches!(failure, Failure::ConnectionLost);
-                if let Failure::TimedOut(_) = failure {
-                    self.link.renew().await;
-                }
+                self.link.repair(&failure).await;
                 Err(self.place.in_session(READ, failure))
             }
         }
