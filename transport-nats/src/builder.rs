@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(doc)]
+use backup_tracker::transport::DEFAULT_CONTACT_TIME;
 use backup_tracker::transport::{not_blank, not_zero};
 use backup_tracker::{Error, Result, StartAt};
 
@@ -15,10 +17,6 @@ pub const DEFAULT_SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a commit, or a count of what remains, may take unless [`NatsSourceBuilder::request_timeout`] says otherwise:
 /// 10 s.
 pub const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the server says that it is there while nothing comes, unless [`NatsSourceBuilder::heartbeat`] says otherwise:
-/// every 5 s.
-pub const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(5);
-
 /// Settings of a [`NatsSink`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `open`"]
@@ -64,7 +62,7 @@ pub struct NatsSourceBuilder {
     pub(crate) start: StartAt,
     pub(crate) application: Option<String>,
     pub(crate) request_timeout: Duration,
-    pub(crate) heartbeat: Duration,
+    pub(crate) contact_time: Duration,
 }
 
 impl NatsSourceBuilder {
@@ -91,10 +89,13 @@ impl NatsSourceBuilder {
         self
     }
 
-    /// How often the server says that it is there while nothing comes; [`DEFAULT_HEARTBEAT`] unless set. A server that was
-    /// not heard for two and a half times as long counts as gone. At least 100 ms.
-    pub const fn heartbeat(mut self, interval: Duration) -> Self {
-        self.heartbeat = interval;
+    /// Within which time after contact with the stream is gone [`next`](backup_tracker::EventSource::next) returns
+    /// [`Unavailable`](backup_tracker::ErrorKind::Unavailable) (S13); [`DEFAULT_CONTACT_TIME`], 10 s, unless set.
+    ///
+    /// While nothing comes, the server sends a heartbeat three times in this period, and the source asks the stream's leader twice
+    /// whether it is there.
+    pub const fn contact_time(mut self, time: Duration) -> Self {
+        self.contact_time = time;
         self
     }
 
@@ -120,14 +121,12 @@ impl NatsSourceBuilder {
             }
         }
         not_zero("request timeout", self.request_timeout)?;
+        not_zero("contact time", self.contact_time)?;
         if let Some(application) = &self.application {
             not_blank("application", application)?;
             if token_of(application).len() > MAX_SUBJECT_BYTES / 2 {
                 return Err(Error::config("application", "it is too long for a subject"));
             }
-        }
-        if self.heartbeat < Duration::from_millis(100) {
-            return Err(Error::config("heartbeat", "it is less than 100 ms"));
         }
         // As for the sink.
         Box::pin(NatsSource::open(self)).await

@@ -4,114 +4,166 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
-use backup_tracker::transport::{Place, not_zero};
-use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use async_nats::{ConnectErrorKind, ConnectOptions};
+use backup_tracker::transport::{DEFAULT_CONTACT_TIME, Place, not_zero};
+use backup_tracker::{Error, ErrorKind, Result, Secret, StartAt};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::builder::{
-    DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
-};
+use crate::builder::{DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder};
 use crate::create::CreateStream;
-use crate::error::{NatsErrors, addresses};
-use crate::link::Link;
-use crate::subject::{check_name, check_topic, name_of};
+use crate::credentials::{Credentials, addresses};
+use crate::error::{NatsErrors, addresses as shown};
+use crate::link::{LONGEST_ATTEMPT, Link};
+use crate::signals::Signals;
+use crate::subject::{check_name, check_prefix, check_topic, name_of};
 
 /// How long opening may take unless [`Nats::open_timeout`] says otherwise: 10 s.
 pub const DEFAULT_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the client asks a server on an idle connection whether it is there, unless [`Nats::connect_options`] says
 /// otherwise: every 10 s. The third question without an answer ends the connection.
 pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(10);
+/// What the subjects of JetStream's own requests begin with, without a domain.
+const DEFAULT_API: &str = "$JS.API";
 
 /// A topic on NATS JetStream: where sinks write and sources read.
 ///
 /// Nothing is checked and nothing is connected before a builder's `open`.
 #[derive(Clone)]
 pub struct Nats {
-    servers: String,
+    servers: Secret,
     pub(crate) topic: String,
     stream: Option<String>,
     bucket: Option<String>,
-    options: ConnectOptions,
-    credentials: Option<PathBuf>,
-    /// Whether user, token or credentials file are set, so that an address's do not count.
-    signs_in: bool,
+    /// JetStream's own subjects begin with it.
+    api: String,
+    /// The client library's options where they are the user's.
+    native: Option<ConnectOptions>,
+    credentials: Credentials,
+    tls: Tls,
     open_timeout: Duration,
     pub(crate) create: Option<CreateStream>,
+}
+
+/// What TLS needs besides the addresses. The client library reads the files for each connection.
+#[derive(Clone, Debug, Default)]
+struct Tls {
+    required: bool,
+    roots: Vec<PathBuf>,
+    certificates: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Tls {
+    fn options(&self, mut options: ConnectOptions) -> ConnectOptions {
+        if self.required {
+            options = options.require_tls(true);
+        }
+        for path in &self.roots {
+            options = options.add_root_certificates(path.clone());
+        }
+        for (certificate, key) in &self.certificates {
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
+        options
+    }
 }
 
 impl Nats {
     /// The topic on these servers (`host:port`, `nats://host:port` or `tls://host:port`, separated by commas).
     ///
     /// An address may hold user and password, `nats://user:password@host`, or a token, `nats://token@host`; what is set with
-    /// the methods below wins. The topic is the beginning of a subject: parts without blanks, `*` and `>`, separated by `.`.
-    pub fn new(servers: impl Into<String>, topic: impl Into<String>) -> Self {
+    /// the methods below wins. A [`Secret`] is read again for each connection, for what it says of user, password and token; the
+    /// servers are those that it names at opening. The topic is the beginning of a subject: parts without blanks, `*` and `>`,
+    /// separated by `.`.
+    pub fn new(servers: impl Into<Secret>, topic: impl Into<String>) -> Self {
         Self {
             servers: servers.into(),
             topic: topic.into(),
             stream: None,
             bucket: None,
-            options: ConnectOptions::new().name("backup-tracker").ping_interval(DEFAULT_PING_INTERVAL),
-            credentials: None,
-            signs_in: false,
+            api: DEFAULT_API.to_owned(),
+            native: None,
+            credentials: Credentials::InAddresses,
+            tls: Tls::default(),
             open_timeout: DEFAULT_OPEN_TIMEOUT,
             create: None,
         }
     }
 
-    /// The client library's own options, whole, in place of those of this crate. Options that are set after this one apply
-    /// on top of them.
+    /// The client library's own options, whole, in place of those of this crate. What else is set here applies on top of them.
     ///
-    /// The event callback and the delays of reconnections are this crate's all the same. Set no limit of reconnections.
+    /// The event callback, the time limit of connections and the delays of reconnections are this crate's all the same. Set no
+    /// limit of reconnections. With options of your own, credentials are read at opening, and not for each connection, unless
+    /// the options have an authentication callback.
     #[must_use]
     pub fn connect_options(mut self, options: ConnectOptions) -> Self {
-        self.options = options;
+        self.native = Some(options);
         self
     }
 
-    fn options(mut self, change: impl FnOnce(ConnectOptions) -> ConnectOptions) -> Self {
-        self.options = change(self.options);
+    /// Signs in with user and password. The password is read for each connection.
+    #[must_use]
+    pub fn user_and_password(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.credentials = Credentials::User(user.into(), password.into());
         self
     }
 
-    /// Signs in with user and password.
+    /// Signs in with a token, which is read for each connection.
     #[must_use]
-    pub fn user_and_password(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.signs_in = true;
-        self.options(|options| options.user_and_password(user.into(), password.into()))
+    pub fn token(mut self, token: impl Into<Secret>) -> Self {
+        self.credentials = Credentials::Token(token.into());
+        self
     }
 
-    /// Signs in with a token.
-    #[must_use]
-    pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.signs_in = true;
-        self.options(|options| options.token(token.into()))
-    }
-
-    /// Signs in with a credentials file (`.creds`: a JWT and the seed of its key). It is read at every opening.
+    /// Signs in with a credentials file (`.creds`: a JWT and the seed of its key). It is read for each connection.
     #[must_use]
     pub fn credentials_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.signs_in = true;
-        self.credentials = Some(path.into());
+        let path = path.into();
+        self.credentials = Credentials::Jwt(Some(path.clone()), Secret::file(path));
+        self
+    }
+
+    /// Signs in with the text of a credentials file, which is read for each connection.
+    #[must_use]
+    pub fn credentials(mut self, text: impl Into<Secret>) -> Self {
+        self.credentials = Credentials::Jwt(None, text.into());
         self
     }
 
     /// Insists on TLS, also where the server would do without.
     #[must_use]
-    pub fn require_tls(self) -> Self {
-        self.options(|options| options.require_tls(true))
+    pub fn require_tls(mut self) -> Self {
+        self.tls.required = true;
+        self
     }
 
-    /// Trusts the authorities in this PEM file, besides those of the system.
+    /// Trusts the authorities in this PEM file, besides those of the system. It is read for each connection.
     #[must_use]
-    pub fn root_certificates(self, path: impl Into<PathBuf>) -> Self {
-        self.options(|options| options.add_root_certificates(path.into()))
+    pub fn root_certificates(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls.roots.push(path.into());
+        self
     }
 
-    /// Shows the server this certificate, for TLS on both sides. Both are PEM files.
+    /// Shows the server this certificate, for TLS on both sides. Both are PEM files, which are read for each connection.
     #[must_use]
-    pub fn client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.options(|options| options.add_client_certificate(certificate.into(), key.into()))
+    pub fn client_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls.certificates.push((certificate.into(), key.into()));
+        self
+    }
+
+    /// The JetStream domain of stream and bucket, for example a leaf node's. That of the server to which the client connects,
+    /// unless set. Replaces [`api_prefix`](Self::api_prefix).
+    #[must_use]
+    pub fn domain(self, domain: impl AsRef<str>) -> Self {
+        self.api_prefix(format!("$JS.{}.API", domain.as_ref()))
+    }
+
+    /// What the subjects of JetStream's own requests begin with, where an account imports them under another name; `$JS.API` unless
+    /// set. Replaces [`domain`](Self::domain).
+    #[must_use]
+    pub fn api_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.api = prefix.into();
+        self
     }
 
     /// How long opening may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable);
@@ -161,7 +213,7 @@ impl Nats {
             start: StartAt::default(),
             application: None,
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
-            heartbeat: DEFAULT_HEARTBEAT,
+            contact_time: DEFAULT_CONTACT_TIME,
         }
     }
 
@@ -187,43 +239,37 @@ impl Nats {
     fn check(&self) -> Result<()> {
         check_topic(&self.topic)?;
         check_name("stream", &self.stream_name())?;
+        check_prefix(&self.api)?;
         not_zero("open timeout", self.open_timeout)?;
         self.create.as_ref().map_or(Ok(()), CreateStream::check)
     }
 
-    fn addresses(&self) -> Result<Vec<ServerAddr>> {
-        let servers = self.servers.split(',').map(str::trim).filter(|server| !server.is_empty());
-        // Neither the address nor the cause is repeated: there may be a password in it.
-        let parse = |server: &str| {
-            server.parse::<ServerAddr>().map_err(|_| Error::config("servers", "one of them is no address"))
-        };
-        let servers = servers.map(parse).collect::<Result<Vec<_>>>()?;
-        if servers.is_empty() {
-            return Err(Error::config("servers", "there is none"));
-        }
-        Ok(servers)
-    }
-
     async fn connect(&self, place: &Place, operation: &'static str) -> Result<Link> {
-        let servers = self.addresses()?;
+        let servers = addresses(&self.servers.read()?)?;
+        self.credentials.check(&self.servers)?;
         // A share for each, so that one that is silent leaves time for the next.
         let share = self.open_timeout / u32::try_from(servers.len()).unwrap_or(u32::MAX);
-        let mut options = self.options.clone().connection_timeout(share);
-        if !self.signs_in {
-            options = sign_in(options, &servers);
-        }
-        if let Some(path) = &self.credentials {
-            options = options.credentials_file(path).await.map_err(|error| {
-                Error::config("credentials file", format!("`{}`: {error}", path.display()))
-            })?;
-        }
-        let link = Link::connect(options, servers.clone()).await.map_err(|error| match error.kind() {
-            ConnectErrorKind::TimedOut => self.silence(place, operation),
-            _ => place.connect(operation, &servers, error),
-        })?;
-        match link.unfit() {
-            None => Ok(link),
-            Some(why) => Err(place.error(ErrorKind::Config, operation, why)),
+        loop {
+            let signals = watch::Sender::new(Signals::default());
+            let options = match &self.native {
+                Some(native) => self.credentials.fixed_options(&self.servers, native.clone())?,
+                None => {
+                    let options = self.credentials.options(&self.servers, signals.clone());
+                    options.name("backup-tracker").ping_interval(DEFAULT_PING_INTERVAL)
+                }
+            };
+            let options = self.tls.options(options).connection_timeout(share.min(LONGEST_ATTEMPT));
+            match Link::connect(options, servers.clone(), signals, self.api.clone()).await {
+                Ok(link) => {
+                    return match link.unfit() {
+                        None => Ok(link),
+                        Some(why) => Err(place.error(ErrorKind::Config, operation, why)),
+                    };
+                }
+                // Until the time is over.
+                Err(error) if error.kind() == ConnectErrorKind::TimedOut => {}
+                Err(error) => return Err(place.connect(operation, &servers, error)),
+            }
         }
     }
 
@@ -241,7 +287,8 @@ impl Nats {
     }
 
     fn silence(&self, place: &Place, operation: &'static str) -> Error {
-        let servers = self.addresses().map(|servers| addresses(&servers)).unwrap_or_default();
+        let servers = self.servers.read().and_then(|servers| addresses(&servers));
+        let servers = servers.map(|servers| shown(&servers)).unwrap_or_default();
         let message = format!("no server answered within {:?} (at {servers})", self.open_timeout);
         place.error(ErrorKind::Unavailable, operation, message)
     }
@@ -252,47 +299,15 @@ impl Nats {
     }
 }
 
-/// Signs in with what the addresses hold, which the client library leaves to others.
-fn sign_in(options: ConnectOptions, servers: &[ServerAddr]) -> ConnectOptions {
-    let user = servers.iter().find_map(|server| Some((server.username()?, server.password())));
-    match user {
-        Some((user, Some(password))) => options.user_and_password(decoded(user), decoded(password)),
-        Some((token, None)) => options.token(decoded(token)),
-        None => options,
-    }
-}
-
-/// The text that is percent-encoded in an address. What is no encoding stands for itself.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 impl fmt::Debug for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An address may hold user and password.
-        let servers: Vec<&str> =
-            self.servers.split(',').map(|server| server.rsplit('@').next().unwrap_or(server)).collect();
         f.debug_struct("Nats")
-            .field("servers", &servers)
+            .field("servers", &self.servers)
             .field("topic", &self.topic)
             .field("stream", &self.stream_name())
             .field("positions_bucket", &self.bucket_name())
-            .field("credentials_file", &self.credentials)
+            .field("api_prefix", &self.api)
+            .field("credentials", &self.credentials)
             .field("open_timeout", &self.open_timeout)
             .field("create_stream", &self.create)
             .finish_non_exhaustive()

@@ -9,11 +9,16 @@ use backup_tracker::{Error, Result};
 /// [`CreateStream::duplicate_window`] says otherwise: 2 min, which is the server's own default.
 pub const DEFAULT_DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
+/// How large a bucket may grow that this crate creates, in an account that demands a limit of every stream, unless
+/// [`CreateStream::bucket_bytes`] says otherwise: 1 MiB, which is room for the positions of some thousand groups.
+pub const DEFAULT_BUCKET_BYTES: i64 = 1 << 20;
+
 /// How a missing stream is created, and with it a missing bucket for the positions.
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is given to `Nats::create_stream`"]
 pub struct CreateStream {
     config: Config,
+    bucket_bytes: Option<i64>,
 }
 
 impl CreateStream {
@@ -32,7 +37,7 @@ impl CreateStream {
     /// A stream with any settings; its name and subjects are set by this crate. The bucket has the same replicas and
     /// storage.
     pub const fn native(config: Config) -> Self {
-        Self { config }
+        Self { config, bucket_bytes: None }
     }
 
     /// Removes events that are older. Never shorter than the longest that a secondary may be down.
@@ -44,6 +49,13 @@ impl CreateStream {
     /// Removes the oldest events when the stream has grown to so many bytes.
     pub const fn max_bytes(mut self, bytes: i64) -> Self {
         self.config.max_bytes = bytes;
+        self
+    }
+
+    /// Refuses positions of new groups when the bucket has grown to so many bytes. No limit unless set, and
+    /// [`DEFAULT_BUCKET_BYTES`] in an account that demands one.
+    pub const fn bucket_bytes(mut self, bytes: i64) -> Self {
+        self.bucket_bytes = Some(bytes);
         self
     }
 
@@ -100,6 +112,7 @@ impl CreateStream {
             subjects: vec![format!("$KV.{bucket}.>")],
             description: Some("Positions of backup-tracker".to_owned()),
             max_messages_per_subject: 1,
+            max_bytes: self.bucket_bytes.unwrap_or(-1),
             discard: DiscardPolicy::New,
             allow_rollup: true,
             deny_delete: true,
@@ -109,5 +122,10 @@ impl CreateStream {
             placement: self.config.placement.clone(),
             ..Config::default()
         }
+    }
+
+    /// As [`bucket`](Self::bucket), with a limit.
+    pub(crate) fn limited_bucket(&self, bucket: &str) -> Config {
+        Config { max_bytes: self.bucket_bytes.unwrap_or(DEFAULT_BUCKET_BYTES), ..self.bucket(bucket) }
     }
 }

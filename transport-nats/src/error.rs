@@ -8,16 +8,17 @@ use async_nats::{ConnectError, ConnectErrorKind, ServerAddr};
 use backup_tracker::transport::Place;
 use backup_tracker::{BoxError, Delivery, Error, ErrorKind};
 
+use crate::answers::{self, Verdict};
+use crate::signals::Trouble;
+
 /// The errors of the client and the server, with their place.
 pub(crate) trait NatsErrors {
     /// The error of an operation whose exchange with the server failed.
     fn failure(&self, operation: &'static str, failure: Failure) -> Error;
 
-    /// As [`failure`](Self::failure), of a session that is open: a stream that is deleted may be created again.
+    /// As [`failure`](Self::failure), of a session that is open: whatever the server answers may pass (S14).
     fn in_session(&self, operation: &'static str, failure: Failure) -> Error {
-        let may_come_back = failure.is(ErrorCode::STREAM_NOT_FOUND);
-        let error = self.failure(operation, failure);
-        if may_come_back { error.into_transient() } else { error }
+        self.failure(operation, failure).into_transient()
     }
 
     /// The error of a connection that could not be made to any of these servers.
@@ -26,8 +27,12 @@ pub(crate) trait NatsErrors {
 
 impl NatsErrors for Place {
     fn failure(&self, operation: &'static str, failure: Failure) -> Error {
-        let error =
-            self.error(failure.kind(), operation, failure.to_string()).with_delivery(failure.delivery());
+        let Verdict { kind, cause } = failure.verdict();
+        let error = self.error(kind, operation, failure.to_string()).with_delivery(failure.delivery());
+        let error = match cause {
+            Some(cause) => error.with_cause(cause),
+            None => error,
+        };
         match failure {
             Failure::Refused(cause) => error.with_source(cause),
             Failure::Client(cause) | Failure::Unreadable(cause) => error.with_source(cause),
@@ -76,13 +81,19 @@ fn is_certificate(error: &ConnectError) -> bool {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// There is no connection, and nothing was written.
-    NotConnected(Option<String>),
+    NotConnected(Option<Trouble>),
     /// The connection ended while an answer was awaited.
     ConnectionLost,
     /// No answer in this time.
     TimedOut(Duration),
     /// Nobody listens on this subject: there is no such stream or consumer, or it has no leader now.
     NoResponders(String),
+    /// Nobody listens on this subject of JetStream's own.
+    NoJetStream(String),
+    /// The stream's leader does not hear most of the replicas.
+    NoMajority { gone: usize, replicas: usize },
+    /// Another stream than ours has stored the message.
+    Elsewhere(String),
     /// The server does not let this user publish to the subject.
     DeniedPublish(String),
     /// The server does not let this user receive on its inbox, so that no answer can come.
@@ -100,16 +111,29 @@ impl Failure {
         matches!(self, Self::Refused(error) if error.error_code() == code)
     }
 
-    pub(crate) fn kind(&self) -> ErrorKind {
+    /// What it is when a session is opened, and of a send.
+    pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::NotConnected(_) | Self::ConnectionLost | Self::TimedOut(_) | Self::NoResponders(_) => {
-                ErrorKind::Unavailable
+            Self::NotConnected(trouble) => Verdict {
+                kind: ErrorKind::Unavailable,
+                cause: trouble.as_ref().and_then(|trouble| trouble.cause),
+            },
+            Self::ConnectionLost | Self::TimedOut(_) | Self::NoResponders(_) | Self::NoMajority { .. } => {
+                ErrorKind::Unavailable.into()
             }
-            Self::DeniedPublish(_) | Self::DeniedInbox(_) => ErrorKind::Denied,
-            Self::Refused(error) => kind_of(error),
-            Self::Client(_) => ErrorKind::Internal,
-            Self::Unreadable(_) => ErrorKind::Corrupt,
+            // Switched off, or on a leaf node that is not connected now.
+            Self::NoJetStream(_) => Verdict::passing(ErrorKind::Config),
+            Self::Elsewhere(_) => ErrorKind::Config.into(),
+            Self::DeniedPublish(_) | Self::DeniedInbox(_) => ErrorKind::Denied.into(),
+            Self::Refused(error) => answers::verdict(error),
+            Self::Client(_) => ErrorKind::Internal.into(),
+            Self::Unreadable(_) => ErrorKind::Corrupt.into(),
         }
+    }
+
+    /// Whether it may pass, also for a session that is being opened.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.verdict().kind.is_transient()
     }
 
     /// What it says of a message that was to be stored (K3).
@@ -123,10 +147,14 @@ impl Failure {
             {
                 Delivery::Unknown
             }
-            Self::NotConnected(_) | Self::NoResponders(_) | Self::DeniedPublish(_) | Self::Refused(_) => {
-                Delivery::NotSent
-            }
+            Self::NotConnected(_)
+            | Self::NoResponders(_)
+            | Self::NoJetStream(_)
+            | Self::DeniedPublish(_)
+            | Self::Refused(_) => Delivery::NotSent,
             Self::ConnectionLost
+            | Self::NoMajority { .. }
+            | Self::Elsewhere(_)
             | Self::TimedOut(_)
             | Self::DeniedInbox(_)
             | Self::Client(_)
@@ -139,12 +167,22 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConnected(None) => f.write_str("there is no connection to a server now"),
-            Self::NotConnected(Some(why)) => write!(f, "there is no connection to a server now: {why}"),
+            Self::NotConnected(Some(Trouble { why, .. })) => {
+                write!(f, "there is no connection to a server now: {why}")
+            }
             Self::ConnectionLost => f.write_str("the connection to the server ended"),
             Self::TimedOut(after) => write!(f, "the server did not answer within {after:?}"),
             Self::NoResponders(subject) => {
                 write!(f, "nothing answers on `{subject}` now: no stream, or one without a leader")
             }
+            Self::NoJetStream(subject) => write!(
+                f,
+                "nothing answers on `{subject}` now: JetStream is switched off, or its domain or API prefix is another one"
+            ),
+            Self::NoMajority { gone, replicas } => {
+                write!(f, "the stream's leader does not hear {gone} of its {replicas} servers now")
+            }
+            Self::Elsewhere(why) => f.write_str(why),
             Self::DeniedPublish(subject) => {
                 write!(f, "this user may not publish to `{subject}`; allow it in the server's permissions")
             }
@@ -158,66 +196,13 @@ impl fmt::Display for Failure {
     }
 }
 
-fn kind_of(error: &jetstream::Error) -> ErrorKind {
-    type C = ErrorCode;
-    match error.error_code() {
-        C::STREAM_NOT_FOUND => ErrorKind::NotFound,
-        C::STREAM_MESSAGE_EXCEEDS_MAXIMUM => ErrorKind::Rejected,
-        // An earlier attempt of the same event has not been decided on by the replicas yet.
-        C::STREAM_DUPLICATE_MESSAGE_CONFLICT => ErrorKind::Unavailable,
-        // A cluster that has just come together may not have heard of all its servers. What is true of those that it knows
-        // (too few, no space, other tags) is said in other words.
-        C::CLUSTER_NO_PEERS if error.to_string().contains("peer offline") => ErrorKind::Unavailable,
-        C::STREAM_NOT_MATCH
-        | C::STREAM_SUBJECT_OVERLAP
-        | C::STREAM_NAME_EXIST
-        | C::STREAM_REPLICAS_NOT_SUPPORTED
-        | C::CLUSTER_NO_PEERS
-        | C::MAXIMUM_CONSUMERS_LIMIT
-        | C::JETSTREAM_NOT_ENABLED
-        | C::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => ErrorKind::Config,
-        _ => match error.code() {
-            400 => ErrorKind::Config,
-            401 | 403 => ErrorKind::Denied,
-            404 => ErrorKind::NotFound,
-            // No leader, no space, a full stream that discards what is new: all of that may pass.
-            408 | 429 | 500.. => ErrorKind::Unavailable,
-            _ => ErrorKind::Internal,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refused(code: usize, error_code: u64) -> Failure {
-        refused_because(code, error_code, "why")
-    }
-
-    fn refused_because(code: usize, error_code: u64, why: &str) -> Failure {
-        let text = format!(r#"{{"code":{code},"err_code":{error_code},"description":"{why}"}}"#);
+        let text = format!(r#"{{"code":{code},"err_code":{error_code},"description":"why"}}"#);
         Failure::Refused(serde_json::from_str(&text).unwrap())
-    }
-
-    #[test]
-    fn only_what_time_can_heal_is_transient() {
-        for failure in
-            [Failure::ConnectionLost, Failure::NotConnected(None), refused(503, 10008), refused(409, 10158)]
-        {
-            assert!(failure.kind().is_transient(), "{failure}");
-        }
-        for failure in [refused(404, 10059), refused(400, 10065), Failure::DeniedPublish("a.b".into())] {
-            assert!(!failure.kind().is_transient(), "{failure}");
-        }
-    }
-
-    #[test]
-    fn too_few_servers_are_a_wrong_setting_and_servers_that_are_away_may_come_back() {
-        let few = refused_because(400, 10005, "no suitable peers for placement");
-        assert_eq!(few.kind(), ErrorKind::Config);
-        let away = refused_because(400, 10005, "no suitable peers for placement, peer offline");
-        assert_eq!(away.kind(), ErrorKind::Unavailable);
     }
 
     #[test]
@@ -241,6 +226,8 @@ mod tests {
         let place = Place::new("backups").with_group("search");
         let error = place.failure("commit", refused(404, 10059));
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        let error = place.in_session("commit", refused(404, 10059));
+        assert_eq!((error.kind(), error.cause()), (ErrorKind::Unavailable, Some(ErrorKind::NotFound)));
         assert_eq!((error.topic(), error.group()), (Some("backups"), Some("search")));
         assert!(std::error::Error::source(&error).is_some());
     }

@@ -2,11 +2,12 @@
 
 use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::error::{Failure, NatsErrors};
+use crate::identity::Bookmark;
 use crate::link::Link;
 use crate::opening::Opening;
 use crate::position::{Held, Key, Stored, Written};
@@ -27,18 +28,13 @@ pub(crate) struct Group {
 impl Group {
     /// The group's position, or its start if it is new, which is then fixed (S8). It is written in any case, so that a user
     /// who may not is told now and not at the first commit.
-    pub(crate) async fn open(
-        opening: &Opening<'_>,
-        key: Key,
-        info: &StreamInfo,
-        start: StartAt,
-    ) -> Result<(Self, Stored)> {
+    pub(crate) async fn open(opening: &Opening<'_>, key: Key, start: Bookmark) -> Result<(Self, Stored)> {
         let Opening { link, place, operation, deadline, .. } = *opening;
         for _ in 0..CONFLICTS {
             let held = key.read(link, deadline).await.map_err(|failure| opening.failure(failure))?;
             let stored = match held.value {
                 Some(value) => key.parse(&value, place, operation)?,
-                None => Stored::start(info, start),
+                None => Stored::new(start.clone(), false),
             };
             match key.write(link, &stored, held.revision, deadline).await {
                 Ok(Written::Done { revision }) => {
@@ -148,21 +144,22 @@ impl Group {
     async fn read(&self, session: Session<'_>, deadline: Instant) -> Result<(Option<Stored>, u64)> {
         let Session { link, place, operation, .. } = session;
         let held = self.key.read(link, deadline).await;
-        let Held { value, revision } = held.map_err(|failure| place.failure(operation, failure))?;
-        let stored = value.map(|value| self.key.parse(&value, place, operation)).transpose()?;
-        Ok((stored, revision))
+        let Held { value, revision } = held.map_err(|failure| place.in_session(operation, failure))?;
+        let stored = value.map(|value| self.key.parse(&value, place, operation)).transpose();
+        Ok((stored.map_err(Error::into_transient)?, revision))
     }
 
     async fn explain(&self, session: Session<'_>, failure: Failure, deadline: Instant) -> Error {
         let Session { link, place, operation, .. } = session;
-        // No bucket, or one without a leader: that makes a difference to who could mend it.
-        if let Failure::NoResponders(_) = failure
-            && StreamInfo::is_missing(link, self.key.stream(), deadline).await
-        {
-            let message = format!("there is no key-value bucket `{}` any more", self.key.bucket());
-            return place.error(ErrorKind::NotFound, operation, message);
+        // No bucket, or one without a leader: that makes a difference to who could repair it.
+        let Failure::NoResponders(_) = failure else { return place.in_session(operation, failure) };
+        match StreamInfo::why_missing(link, self.key.stream(), deadline).await {
+            Some(why) if why.is(ErrorCode::STREAM_NOT_FOUND) => {
+                let message = format!("there is no key-value bucket `{}` any more", self.key.bucket());
+                place.error(ErrorKind::NotFound, operation, message).into_transient()
+            }
+            why => place.in_session(operation, why.unwrap_or(failure)),
         }
-        place.failure(operation, failure)
     }
 }
 
@@ -178,15 +175,30 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// Whether the target is not behind what is stored, which may be another replica's.
     async fn may_move(&self, stored: &Stored, target: &Stored, deadline: Instant) -> Result<bool> {
-        if stored.stream_created == target.stream_created {
-            return Ok(stored.sequence <= target.sequence);
+        if stored.stream_created == target.stream_created && stored.sequence <= target.sequence {
+            return Ok(true);
         }
-        // One of them speaks of a stream that is gone; a position there is worth nothing.
-        match self.log.info(self.link, deadline).await {
-            Ok(info) => Ok(info.created == target.stream_created),
+        match self.is_worth_more(stored, target, deadline).await {
+            Ok(worth_more) => Ok(worth_more),
             Err(failure) if failure.is(ErrorCode::STREAM_NOT_FOUND) => Ok(false),
-            Err(failure) => Err(self.place.failure(self.operation, failure)),
+            Err(failure) => Err(self.place.in_session(self.operation, failure)),
         }
+    }
+
+    /// A position in a stream that is gone, or in a part of it that was lost, is worth nothing.
+    async fn is_worth_more(
+        &self,
+        stored: &Stored,
+        target: &Stored,
+        deadline: Instant,
+    ) -> Result<bool, Failure> {
+        let Self { link, log, .. } = *self;
+        let info = log.info(link, deadline).await?;
+        if !target.bookmark().belongs_to(log, link, &info, deadline).await? {
+            return Ok(false);
+        }
+        let ahead = stored.sequence > target.sequence;
+        Ok(!ahead || !stored.bookmark().belongs_to(log, link, &info, deadline).await?)
     }
 }
 

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use crate::config::Nats;
 use crate::error::{Failure, NatsErrors};
+use crate::identity::Bookmark;
 use crate::link::Link;
 use crate::opening::unfit;
 use crate::position::{Held, Key};
+use crate::stream::Log;
 use crate::subject::check_name;
 
 const OPERATION: &str = "inspect";
@@ -79,8 +81,10 @@ pub struct GroupPosition {
     pub sequence: u64,
     /// False for the start that was fixed when the group was new.
     pub committed: bool,
-    /// The [`created`](Stream::created) of the stream that it is a position in.
+    /// The [`created`](Stream::created) of the stream that it is a position in, when it was written.
     pub stream_created: String,
+    /// Why the group's next session would say `Lost`; `None` when it would not, and where that cannot be found out.
+    pub lost: Option<String>,
     /// The application to which the group is bound; `None` if none has claimed it.
     pub application: Option<String>,
 }
@@ -180,7 +184,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn failure(&self, failure: Failure) -> Error {
         match failure {
-            Failure::NoResponders(_) if !self.link.client.server_info().jetstream => {
+            Failure::NoJetStream(_) if !self.link.has_jetstream() => {
                 let message = "the server runs without JetStream; start it with `-js`";
                 self.place.error(ErrorKind::Config, OPERATION, message)
             }
@@ -214,11 +218,20 @@ impl Look<'_> {
         let held = key.read(self.link, self.deadline).await;
         let Held { value, .. } = held.map_err(|failure| self.failure(failure))?;
         let stored = value.map(|value| key.parse(&value, self.place, OPERATION)).transpose()?;
-        Ok(stored.map(|stored| GroupPosition {
+        let Some(stored) = stored else { return Ok(None) };
+        Ok(Some(GroupPosition {
+            lost: self.loss(&stored.bookmark()).await,
             sequence: stored.sequence,
             committed: stored.committed,
             stream_created: stored.stream_created,
             application: stored.application,
         }))
+    }
+
+    /// As an opening would look. That the stream cannot be looked at stands in its own place.
+    async fn loss(&self, at: &Bookmark) -> Option<String> {
+        let log = Log { stream: self.nats.stream_name(), filter: self.nats.every_application() };
+        let info = log.info(self.link, self.deadline).await.ok()?;
+        at.loss(&log, self.link, &info, true, self.deadline).await.ok()?
     }
 }

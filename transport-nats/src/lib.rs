@@ -28,8 +28,13 @@
 //!
 //! Stream and bucket are created by [`Nats::create_stream`], or beforehand, for example with
 //! `nats stream add backups --subjects 'backups.*' --defaults` and `nats kv add backups_positions`. Opening refuses a stream that
-//! would lose events unnoticed: one whose retention policy is not *limits*, that limits the messages of each subject, or
-//! that does not acknowledge.
+//! would lose events unnoticed: one whose retention policy is not *limits*, that limits the messages of each subject, that does not
+//! acknowledge or does so before it has stored, that changes subjects, or that is sealed. Where the account demands a limit of
+//! every stream, the bucket gets [`DEFAULT_BUCKET_BYTES`], and the stream what [`CreateStream::max_bytes`] says.
+//!
+//! Stream and bucket are in the JetStream domain of the server that the client connects to, unless [`Nats::domain`] or
+//! [`Nats::api_prefix`] names another one. An event that another stream or domain has acknowledged is an error that names both:
+//! hub and leaf node may each have a stream for the topic, and nobody reads from that one.
 //!
 //! What a foreign program publishes to `<topic>.<token>` comes as a record, with a key if it has a `Nats-Msg-Id` that is a UUID.
 //! What else the stream stores is left alone.
@@ -50,9 +55,10 @@
 //!
 //! # Position
 //!
-//! The key's value is `{"stream_created":"…","sequence":42,"committed":true,"application":"shop"}`:
+//! The key's value is `{"stream_created":"…","sequence":42,"committed":true,"time":1767323045000000000,"application":"shop"}`:
 //!
 //! - which stream, and the last message behind the group;
+//! - when the server stored that message, in nanoseconds since 1970;
 //! - whether that was committed or is the start that was fixed when the group was new;
 //! - the application to which the group is bound.
 //!
@@ -66,8 +72,14 @@
 //! of an earlier version of this crate has none, and takes the first.
 //!
 //! A stream that was purged past the position, was deleted and created again, or has lost its end, is said
-//! ([`Lost`](backup_tracker::ErrorKind::Lost)). Single messages that were deleted are not missed. A commit in a session whose
-//! stream is gone moves nothing and succeeds.
+//! ([`Lost`](backup_tracker::ErrorKind::Lost)), also when it has grown past the position since. Single messages that were deleted
+//! are not missed. A stream that is missing is trouble until it, or another one, is there.
+//!
+//! To tell, an opening, and a session that begins to read again, compare the message at the position with the time that is noted:
+//! it is the same through restarts, on every replica and in a backup of the stream, and no other message has both. When the stream
+//! was created decides only where that message is not there any more, or the position is of an earlier version of this crate, or
+//! before the first message: servers before 2.14 change it at a restart after an edit of the stream. Earlier versions read the
+//! value without the time, and write it without.
 //!
 //! # Observers
 //!
@@ -90,7 +102,9 @@
 //!   or ours cannot be told afterwards, so a session says `Lost` when anything was trimmed past its position; a commit moves
 //!   that past what others have, so it takes a service that was down, or did not commit, for the age of the oldest event. An
 //!   observer's commit moves nothing, so that an observer of one quiet application may be told of a loss that was none.
-//! - Stream and bucket belong to the account and the JetStream domain of the server that the client connects to.
+//! - In a cluster, a leader that was cut off from its replicas counts as gone after 4 s, also where the contact time is shorter.
+//! - With [`Nats::connect_options`], credentials are read at opening and not for each connection, unless the options have an
+//!   authentication callback of their own.
 //!
 //! # Security
 //!
@@ -114,6 +128,9 @@
 //! [`Nats::create_stream`] also needs `$JS.API.STREAM.CREATE.*` when there is something to create. A missing permission is
 //! [`Denied`](backup_tracker::ErrorKind::Denied) and names the subject.
 //!
+//! Passwords, tokens, credentials files and certificates are read again for each connection ([`Secret`](backup_tracker::Secret)):
+//! what is renewed is used when the server ends the old connection, or it breaks.
+//!
 //! # Native access
 //!
 //! [`Nats::connect_options`] takes the client library's options whole, [`CreateStream::native`] a stream's settings whole. The
@@ -127,14 +144,28 @@
 //! The client library connects again by itself, to any server of the list or that those have told of, at least once a second;
 //! until then everything fails at once as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), and a send as
 //! `NotSent`. A wait whose connection ends fails at once, too. While a stream or bucket is without a leader, which in a cluster
-//! takes some seconds after the leader's death, a send or commit that nothing answers fails within little more than a second;
-//! a request that went to the dead one, after its time limit. A connection that is only silent is noticed by requests after their
-//! time limits, by `next` after two and a half [heartbeats](NatsSourceBuilder::heartbeat), and given up after three pings
-//! without an answer, half a minute. After [`Unavailable`](backup_tracker::ErrorKind::Unavailable), `next` goes on behind the
-//! last record that it returned.
+//! takes some seconds after the leader's death, a send or commit that nothing answers fails within little more than a second.
+//! A request without an answer within its time limit also gives up the connection for a new one, which may be to another server.
 //!
-//! Credentials that were good at opening and are refused later are `Unavailable`, with the reason: they may be on their way
-//! to being replaced. A permission that is taken away is `Denied`.
+//! While `next` waits, two have to be there: the server that holds the consumer, which sends heartbeats, and the stream's
+//! leader, which is asked now and then what it holds, and whether it hears its replicas. When one of them is silent, `next`
+//! returns `Unavailable` within the [contact time](NatsSourceBuilder::contact_time), connects anew, and goes on behind the last record
+//! that it returned. A consumer that brings nothing though the leader holds something is replaced.
+//!
+//! # What the server answers
+//!
+//! In a session that is open nothing that the server answers is for good: `next`, `commit`, `claim` and `remaining` return
+//! `Unavailable`, whose [cause](backup_tracker::Error::cause) is the kind that it has at opening. So it is with what has no code:
+//!
+//! - a permission that is taken away: `Denied`, and the message names the subject;
+//! - credentials that are refused, or have ended: `Denied`;
+//! - a file of credentials that cannot be used: `Config`, and the message names it;
+//! - a missing stream or bucket: `NotFound`;
+//! - JetStream that is switched off, or a domain out of reach: `Config`.
+//!
+//! A sink has no session that could end: after any error the next send may succeed.
+//!
+#![doc = include_str!("answers.md")]
 //!
 //! # When the program ends
 //!
@@ -143,28 +174,31 @@
 //!
 //! A killed process loses nothing: the next session begins behind the last commit. Its consumer is gone within minutes.
 
+mod answers;
 mod builder;
 mod config;
+mod contact;
 mod create;
+mod credentials;
 mod error;
 mod group;
 mod headers;
+mod identity;
 mod inspect;
 mod link;
 mod opening;
 mod position;
 mod reader;
+mod signals;
 mod sink;
 mod source;
 mod stream;
 mod subject;
 
 pub use async_nats;
-pub use builder::{
-    DEFAULT_HEARTBEAT, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder,
-};
+pub use builder::{DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder};
 pub use config::{DEFAULT_OPEN_TIMEOUT, DEFAULT_PING_INTERVAL, Nats};
-pub use create::{CreateStream, DEFAULT_DUPLICATE_WINDOW};
+pub use create::{CreateStream, DEFAULT_BUCKET_BYTES, DEFAULT_DUPLICATE_WINDOW};
 pub use inspect::{GroupPosition, Inspection, Server, Stream};
 pub use sink::NatsSink;
 pub use source::NatsSource;

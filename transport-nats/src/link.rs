@@ -1,6 +1,5 @@
 //! One connection: requests whose answers are awaited for a bounded time, and no longer than the connection lives.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,92 +7,46 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::response::Response;
-use async_nats::{Client, ClientError, ConnectOptions, Event, Message, RequestErrorKind, ServerError};
+use async_nats::{Client, ConnectOptions, Message, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use crate::error::Failure;
+use crate::signals::Signals;
 
 /// The longest wait between two attempts to connect again.
 const LONGEST_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-/// How many refusals are remembered. One request is under way at a time, so that one would nearly do.
-const REFUSALS: usize = 16;
 /// The oldest server that this crate works with.
 const LEAST_VERSION: (u32, u32) = (2, 10);
-/// The subjects of JetStream's own requests.
-const API: &str = "$JS.API";
-
-/// What the connection's background task has told.
-#[derive(Debug, Default)]
-pub(crate) struct Signals {
-    /// How often the connection ended.
-    disconnections: u64,
-    /// Why there is no connection, where the client knows.
-    trouble: Option<String>,
-    /// The server's last refusals of publishing, and how many there were.
-    refusals: VecDeque<String>,
-    refused: u64,
-    /// A refusal of our inbox: no answer can come.
-    inbox: Option<String>,
-}
-
-impl Signals {
-    fn take(&mut self, event: Event) {
-        match event {
-            Event::Disconnected => self.disconnections += 1,
-            Event::Connected => (self.trouble, self.inbox) = (None, None),
-            Event::ClientError(ClientError::Other(text)) => self.trouble = Some(text),
-            Event::ServerError(ServerError::AuthorizationViolation) => {
-                self.trouble = Some("the server refuses the credentials".to_owned());
-            }
-            Event::ServerError(ServerError::Other(text)) => self.refusal(text),
-            _ => {}
-        }
-    }
-
-    /// `Permissions Violation for Publish to "a.b"`, or `… for Subscription to "_INBOX.x"`.
-    fn refusal(&mut self, text: String) {
-        let lower = text.to_lowercase();
-        if !lower.contains("permissions violation") {
-            return;
-        }
-        if lower.contains("subscription") {
-            let subject = text.split('"').nth(1).unwrap_or(&text);
-            self.inbox = Some(subject.to_owned());
-        } else {
-            self.refusals.push_back(text);
-            self.refused += 1;
-            if self.refusals.len() > REFUSALS {
-                self.refusals.pop_front();
-            }
-        }
-    }
-
-    /// Whether publishing to the subject was refused after the first so many refusals.
-    fn refuses(&self, subject: &str, since: u64) -> bool {
-        let quoted = format!("\"{subject}\"");
-        let new = usize::try_from(self.refused - since).unwrap_or(usize::MAX);
-        self.refusals.iter().rev().take(new).any(|text| text.contains(&quoted))
-    }
-}
+/// How long a new connection takes where nothing is wrong.
+const HANDSHAKE: Duration = Duration::from_millis(500);
+/// Between two looks at the connection.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long one attempt to connect again may take. A server gives up a client that needs longer to sign in; and where packets
+/// vanish, the next attempt gets through sooner than the old one would.
+pub(crate) const LONGEST_ATTEMPT: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) client: Client,
     signals: watch::Receiver<Signals>,
     closed: Arc<AtomicBool>,
+    /// What the subjects of JetStream's own requests begin with.
+    api: String,
 }
 
 impl Link {
     /// Connects. What the options say about events and the delay of reconnections is replaced.
     pub(crate) async fn connect(
         options: ConnectOptions,
-        servers: Vec<async_nats::ServerAddr>,
+        servers: Vec<ServerAddr>,
+        sender: watch::Sender<Signals>,
+        api: String,
     ) -> Result<Self, async_nats::ConnectError> {
-        let (sender, signals) = watch::channel(Signals::default());
+        let signals = sender.subscribe();
         let closed = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&closed);
         let options = options
@@ -113,7 +66,7 @@ impl Link {
                     .min(LONGEST_RECONNECT_DELAY)
             });
         let client = Box::pin(options.connect(servers)).await?;
-        Ok(Self { client, signals, closed })
+        Ok(Self { client, signals, closed, api })
     }
 
     /// Why this server will not do; `None` when it will.
@@ -130,7 +83,27 @@ impl Link {
         self.client.connection_state() == State::Connected
     }
 
-    fn not_connected(&self) -> Failure {
+    /// The subject of a request to JetStream.
+    pub(crate) fn api(&self, what: &str) -> String {
+        format!("{}.{what}", self.api)
+    }
+
+    /// Gives up the connection for a new one, which may be another server's. The client by itself would wait for three of its pings.
+    async fn renew(&self) {
+        if self.is_connected() {
+            debug!("connecting anew");
+            // It fails where the client has ended, and then every request shows it.
+            let asked = self.client.force_reconnect().await;
+            debug!(?asked, "asked for a new connection");
+        }
+    }
+
+    /// Whether the server had JetStream when the connection was made.
+    pub(crate) fn has_jetstream(&self) -> bool {
+        self.client.server_info().jetstream
+    }
+
+    pub(crate) fn not_connected(&self) -> Failure {
         Failure::NotConnected(self.signals.borrow().trouble.clone())
     }
 
@@ -170,6 +143,7 @@ impl Link {
         payload: Bytes,
         deadline: Instant,
     ) -> Result<Message, Failure> {
+        self.renew_inbox(deadline).await;
         // The client would keep it, and send it when it is connected again, however long after the deadline.
         if !self.is_connected() {
             return Err(self.not_connected());
@@ -193,7 +167,43 @@ impl Link {
                 failure = self.broken(mark, subject) => Err(failure),
             }
         };
-        timeout_at(deadline, answer).await.map_err(|_| Failure::TimedOut(deadline - begin))?
+        let answer = timeout_at(deadline, answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(Failure::TimedOut(deadline - begin)));
+        if let Err(failure) = &answer {
+            self.repair(failure).await;
+        }
+        answer
+    }
+
+    /// Waits for a connection, as long as the client takes for one attempt: a new client would have one at once. Cancel safe.
+    pub(crate) async fn connected(&self, deadline: Instant) {
+        self.wait(deadline, || self.is_connected()).await;
+    }
+
+    /// Asks anew whether we may subscribe to our inbox, where that was refused: it may have been allowed since. Cancel safe.
+    pub(crate) async fn renew_inbox(&self, deadline: Instant) {
+        let (refused, before) = {
+            let signals = self.signals.borrow();
+            (signals.inbox.is_some(), signals.connections)
+        };
+        if refused && self.is_connected() {
+            self.renew().await;
+            self.wait(deadline, || self.signals.borrow().connections != before).await;
+        }
+    }
+
+    async fn wait(&self, deadline: Instant, mut done: impl FnMut() -> bool) {
+        let limit = deadline.min(Instant::now() + LONGEST_RECONNECT_DELAY + HANDSHAKE);
+        while !done() && Instant::now() < limit {
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Gives up a connection that brings no answers.
+    pub(crate) async fn repair(&self, failure: &Failure) {
+        if matches!(failure, Failure::TimedOut(_)) {
+            self.renew().await;
+        }
     }
 
     /// Asks JetStream for something.
@@ -203,7 +213,14 @@ impl Link {
         question: Bytes,
         deadline: Instant,
     ) -> Result<T, Failure> {
-        let answer = self.request(&format!("{API}.{what}"), None, question, deadline).await?;
+        let answer = self.request(&self.api(what), None, question, deadline).await;
+        let answer = answer.map_err(|failure| match failure {
+            // A stream that is missing or has no leader is said in words.
+            Failure::NoResponders(subject) => Failure::NoJetStream(subject),
+            // Where it is switched off while the server runs, questions are swallowed.
+            Failure::TimedOut(_) if !self.has_jetstream() => Failure::NoJetStream(self.api(what)),
+            failure => failure,
+        })?;
         understand(&answer.payload)
     }
 }
@@ -219,11 +236,6 @@ impl Drop for Link {
 pub(crate) struct Mark {
     disconnections: u64,
     refused: u64,
-}
-
-/// The subject of a request to JetStream.
-pub(crate) fn api(what: &str) -> String {
-    format!("{API}.{what}")
 }
 
 pub(crate) fn understand<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Failure> {
@@ -250,22 +262,6 @@ mod tests {
         assert!(version("2.10.0-beta.1") >= Some(LEAST_VERSION));
         assert!(version("2.15.1") >= Some(LEAST_VERSION));
         assert_eq!(version("dev"), None);
-    }
-
-    #[test]
-    fn a_refusal_is_for_its_own_subject_and_for_later_requests_only() {
-        let mut signals = Signals::default();
-        let refuse = |signals: &mut Signals, text: &str| {
-            signals.take(Event::ServerError(ServerError::Other(text.to_owned())));
-        };
-        refuse(&mut signals, r#"Permissions Violation for Publish to "a.b""#);
-        assert!(signals.refuses("a.b", 0));
-        assert!(!signals.refuses("a.b", 1));
-        assert!(!signals.refuses("a", 0));
-        refuse(&mut signals, r#"Permissions Violation for Subscription to "_INBOX.x.*""#);
-        assert_eq!(signals.inbox.as_deref(), Some("_INBOX.x.*"));
-        signals.take(Event::Connected);
-        assert_eq!(signals.inbox, None);
     }
 
     #[test]

@@ -4,44 +4,50 @@ use async_nats::header::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, StartAt};
+use backup_tracker::{Error, ErrorKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::error::Failure;
+use crate::identity::Bookmark;
 use crate::link::{Link, understand};
-use crate::stream::{StreamInfo, get};
+use crate::stream::get;
 
 /// The revision that a key must have for a write to be taken.
 const EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 /// Says of a message in a bucket that the key is gone.
 const DELETED: &str = "KV-Operation";
+/// Says so where the server removed it, because of a limit.
+const EXPIRED: &str = "Nats-Marker-Reason";
 
 /// A position as the bucket holds it, in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stored {
-    /// When the stream was created, in the server's words: a sequence of another stream means nothing.
+    /// When the stream was created, in the server's words.
     pub(crate) stream_created: String,
     /// The sequence of the last message that is behind the group.
     pub(crate) sequence: u64,
     /// False for a start that was fixed when the group was new, and from which nobody has committed yet.
     pub(crate) committed: bool,
+    /// When the server stored that message, in nanoseconds since 1970. Tells whether it is still the same (S12). Earlier versions
+    /// noted none, and there is none before the first message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<i64>,
     /// To which application the group is bound (S16). Earlier versions noted none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) application: Option<String>,
 }
 
 impl Stored {
-    /// Where whoever has no position begins.
-    pub(crate) fn start(info: &StreamInfo, start: StartAt) -> Self {
-        let sequence = match start {
-            StartAt::Earliest => info.before_first(),
-            StartAt::Latest => info.state.last_seq,
-        };
-        Self { stream_created: info.created.clone(), sequence, committed: false, application: None }
+    pub(crate) fn new(Bookmark { created, sequence, time }: Bookmark, committed: bool) -> Self {
+        Self { stream_created: created, sequence, committed, time, application: None }
+    }
+
+    pub(crate) fn bookmark(&self) -> Bookmark {
+        Bookmark { created: self.stream_created.clone(), sequence: self.sequence, time: self.time }
     }
 }
 
@@ -105,8 +111,8 @@ impl Key {
         };
         let revision = message.sequence;
         let message = StreamMessage::try_from(message).map_err(Failure::Unreadable)?;
-        // A key that was deleted or purged is a message that says so.
-        let deleted = message.headers.get(DELETED).is_some();
+        // A key that was deleted or purged, or whose time was over, is a message that says so.
+        let deleted = [DELETED, EXPIRED].iter().any(|name| message.headers.get(*name).is_some());
         Ok(Held { value: (!deleted).then_some(message.payload), revision })
     }
 
@@ -167,11 +173,17 @@ mod tests {
             stream_created: "2026-01-02T03:04:05.6Z".into(),
             sequence: 42,
             committed: true,
+            time: None,
             application: None,
         };
         let bound = Stored { application: Some("shop \"1\"".into()), ..unbound.clone() };
+        let marked = Stored { time: Some(1_752_230_923_000_000_001), ..unbound.clone() };
         for (stored, text) in [
-            // Of versions that knew no application, and of groups that none has claimed.
+            (
+                marked,
+                r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true,"time":1752230923000000001}"#,
+            ),
+            // Of versions that knew no time and no application, and of groups that none has claimed.
             (unbound, r#"{"stream_created":"2026-01-02T03:04:05.6Z","sequence":42,"committed":true}"#),
             (
                 bound,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use serde::Deserialize;
@@ -28,6 +29,8 @@ pub struct NatsSink {
     place: Place,
     link: Link,
     stream: String,
+    /// The JetStream domain that it is in.
+    domain: Option<String>,
     /// The stream's own limit of a message's size, headers included.
     max_message_bytes: usize,
     send_timeout: Duration,
@@ -47,7 +50,8 @@ impl NatsSink {
         let info = opening.stream(&stream, &nats.every_application()).await?;
         let limit = usize::try_from(info.config.max_message_size).ok().filter(|limit| *limit > 0);
         let max_message_bytes = limit.unwrap_or(usize::MAX);
-        Ok(Self { place, link, stream, max_message_bytes, send_timeout, unsettled: None })
+        let domain = info.domain;
+        Ok(Self { place, link, stream, domain, max_message_bytes, send_timeout, unsettled: None })
     }
 
     /// Subject and headers of an event that is not too large (K4).
@@ -72,22 +76,18 @@ impl NatsSink {
 
     /// Publishes an event and waits until it is stored. What it leaves unsettled when it fails, or is dropped, is noted.
     async fn publish(&mut self, event: &Event, deadline: Instant) -> Result<(), Failure> {
-        #[derive(Deserialize)]
-        struct Acknowledged {
-            seq: u64,
-            #[serde(default)]
-            duplicate: bool,
-        }
         let (subject, headers) = match self.prepare(event) {
             Ok(prepared) => prepared,
             Err(error) => return Err(Failure::Client(error.into())),
         };
+        // A sink that was just made would have a connection as soon as there can be one (K6).
+        self.link.connected(deadline).await;
         // As long as nobody knows: this send may be dropped at the next await.
         self.unsettled = Some(event.clone());
         let answer = self.link.request(&subject, Some(headers), event.payload.clone(), deadline).await;
         let answer = answer.and_then(|answer| understand::<Acknowledged>(&answer.payload));
-        match answer {
-            Ok(Acknowledged { seq, duplicate }) => {
+        match answer.and_then(|acknowledged| self.check(acknowledged)) {
+            Ok(Acknowledged { seq, duplicate, .. }) => {
                 debug!(key = %event.key, seq, duplicate, "stored");
                 self.unsettled = None;
                 Ok(())
@@ -99,6 +99,19 @@ impl NatsSink {
                 Err(failure)
             }
         }
+    }
+
+    /// Whether it is our stream that has stored the event. Where hub and leaf node each have one of the same name, another may
+    /// have, from which nobody reads.
+    fn check(&self, acknowledged: Acknowledged) -> Result<Acknowledged, Failure> {
+        if acknowledged.stream == self.stream && acknowledged.domain == self.domain {
+            return Ok(acknowledged);
+        }
+        let ours = named(&self.stream, self.domain.as_deref());
+        let other = named(&acknowledged.stream, acknowledged.domain.as_deref());
+        Err(Failure::Elsewhere(format!(
+            "{other} has stored the event, and not {ours}; let only one stream capture the topic, or name it, with its domain"
+        )))
     }
 
     /// Makes sure that an earlier event without an answer is either in the log or will never be, before a later one is
@@ -117,7 +130,7 @@ impl NatsSink {
                 let delivery = failure.delivery();
                 // One of the two copies may be certain not to arrive; the other is not.
                 self.unsettled = Some(earlier);
-                if delivery == Delivery::NotSent && !failure.kind().is_transient() {
+                if delivery == Delivery::NotSent && !failure.is_transient() {
                     // Refused for good, and so is the other copy.
                     self.unsettled = None;
                     return Ok(());
@@ -129,15 +142,37 @@ impl NatsSink {
 
     async fn explain(&self, failure: Failure, deadline: Instant) -> Error {
         let delivery = failure.delivery();
-        let error = match &failure {
-            // No stream, or a stream without a leader: that makes a difference to who could mend it.
-            Failure::NoResponders(_) if StreamInfo::is_missing(&self.link, &self.stream, deadline).await => {
+        // No stream, or a stream without a leader: that makes a difference to who could repair it.
+        let why = match failure {
+            Failure::NoResponders(_) => StreamInfo::why_missing(&self.link, &self.stream, deadline).await,
+            _ => None,
+        };
+        let error = match why {
+            Some(why) if why.is(ErrorCode::STREAM_NOT_FOUND) => {
                 let message = format!("there is no stream `{}` any more", self.stream);
                 self.place.error(ErrorKind::NotFound, SEND, message)
             }
-            _ => self.place.failure(SEND, failure),
+            why => self.place.failure(SEND, why.unwrap_or(failure)),
         };
         error.with_delivery(delivery)
+    }
+}
+
+/// The server's word that an event is stored.
+#[derive(Deserialize)]
+struct Acknowledged {
+    stream: String,
+    #[serde(default)]
+    domain: Option<String>,
+    seq: u64,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+fn named(stream: &str, domain: Option<&str>) -> String {
+    match domain {
+        Some(domain) => format!("stream `{stream}` of domain `{domain}`"),
+        None => format!("stream `{stream}`"),
     }
 }
 

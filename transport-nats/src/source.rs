@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
 use backup_tracker::transport::Place;
-use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Remaining, Result};
+use backup_tracker::{Error, ErrorKind, EventSource, Position, Record, Remaining, Result, StartAt};
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::builder::NatsSourceBuilder;
 use crate::error::{Failure, NatsErrors};
 use crate::group::{Group, Session};
 use crate::headers;
-use crate::link::{Link, api};
+use crate::identity::Bookmark;
+use crate::link::Link;
 use crate::opening::Opening;
 use crate::position::{Key, Stored};
-use crate::reader::{End, Reader};
+use crate::reader::{End, Heard, Reader, Wanted};
 use crate::stream::{Delivery, Log, StreamInfo};
 use crate::subject::{covers, token_of};
 
@@ -27,6 +28,8 @@ const COMMIT: &str = "commit";
 const CLAIM: &str = "claim the group";
 const REMAINING: &str = "count what remains";
 
+/// Which part of the contact time an attempt to begin to read may take.
+const ATTEMPT: f64 = 0.9;
 /// How long closing waits for the server to be told.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -42,25 +45,31 @@ pub struct NatsSource {
     /// `None` for an observer.
     group: Option<Group>,
     request_timeout: Duration,
-    heartbeat: Duration,
+    contact_time: Duration,
+    /// How long the stream lets its consumers be idle at most.
+    longest_idle: Option<Duration>,
     resumed: bool,
-    /// The stream that the position is in. None after `Lost`: whatever there is, from its beginning.
-    created: Option<String>,
-    /// The sequence of the last message that `next` has returned, or the one before the start.
-    position: u64,
+    /// Behind the last message that `next` has returned, or before the start.
+    at: Bookmark,
+    /// Whether the session has begun again, after a loss, and nothing was returned since.
+    afresh: bool,
     lost: Option<Error>,
     reader: Option<Reader>,
     /// A message that was taken from the reader and is not yet known to be the next one.
     held: Option<Delivery>,
     /// Whether the connection ended, and nothing was returned since.
     suspicious: bool,
+    /// Behind which position the stream was seen to hold messages that did not come, and up to where it is known that none of them
+    /// is ours.
+    overdue: Option<u64>,
+    none_until: u64,
 }
 
 impl NatsSource {
     pub(crate) async fn open(builder: NatsSourceBuilder) -> Result<Self> {
         let bucket = builder.nats.bucket_name();
         let key = builder.group.as_deref().map(|group| Key::new(&bucket, builder.key(group)));
-        let NatsSourceBuilder { nats, group, start, application, request_timeout, heartbeat } = builder;
+        let NatsSourceBuilder { nats, group, start, application, request_timeout, contact_time } = builder;
         let mut place = Place::new(&*nats.topic);
         place.group = group;
         let token = application.as_deref().map(token_of);
@@ -71,29 +80,38 @@ impl NatsSource {
         let create = nats.create.as_ref().filter(|_| key.is_some());
         let opening = Opening { link: &link, place: &place, operation: OPEN, create, deadline };
         let info = opening.stream(&log.stream, &nats.every_application()).await?;
-        let (group, stored) = match key {
+        let start = match start {
+            StartAt::Earliest => Ok(Bookmark::earliest(&info)),
+            StartAt::Latest => Bookmark::latest(&log, &link, &info, deadline).await,
+        };
+        let start = start.map_err(|failure| opening.failure(failure))?;
+        let (group, resumed, at) = match key {
             Some(key) => {
                 opening.bucket(&bucket).await?;
-                let (group, stored) = Group::open(&opening, key, &info, start).await?;
-                (Some(group), stored)
+                let (group, stored) = Group::open(&opening, key, start).await?;
+                (Some(group), stored.committed, stored.bookmark())
             }
-            None => (None, Stored::start(&info, start)),
+            None => (None, false, start),
         };
+        let limits = info.config.consumer_limits.as_ref();
         let mut source = Self {
             shares_the_stream: info.config.subjects.iter().any(|subject| !covers(&log.filter, subject)),
+            longest_idle: limits.map(|limits| limits.inactive_threshold).filter(|idle| !idle.is_zero()),
             place,
             link,
             log,
             group,
             request_timeout,
-            heartbeat,
-            resumed: stored.committed,
-            created: Some(stored.stream_created),
-            position: stored.sequence,
+            contact_time,
+            resumed,
+            at,
+            afresh: false,
             lost: None,
             reader: None,
             held: None,
             suspicious: false,
+            overdue: None,
+            none_until: 0,
         };
         source.begin(deadline).await.map_err(|failure| source.place.failure(OPEN, failure))?;
         Ok(source)
@@ -103,61 +121,67 @@ impl NatsSource {
         Instant::now() + self.request_timeout
     }
 
+    /// The sequence of the last message that `next` has returned, or the one before the start.
+    const fn position(&self) -> u64 {
+        self.at.sequence
+    }
+
     /// Begins to read behind the position, if what comes there is still there. Where it is not, the loss is noted, to be
     /// said next, and there is no reader.
     async fn begin(&mut self, deadline: Instant) -> Result<(), Failure> {
-        let from = if self.created.is_some() { self.position + 1 } else { 1 };
-        let reader = Reader::begin(&self.link, &self.log, from, self.heartbeat, deadline);
+        let wanted = Wanted {
+            log: &self.log,
+            from: self.position() + 1,
+            contact_time: self.contact_time,
+            longest_idle: self.longest_idle,
+        };
         // The consumer first: it belongs to one stream, and ends with it. So what the stream then says of itself holds for
         // everything that the consumer brings.
-        let begun = match reader.await {
-            Ok(reader) => self.log.info(&self.link, deadline).await.map(|info| (reader, info)),
-            Err(failure) => Err(failure),
-        };
-        match begun {
-            Ok((reader, info)) => {
-                if self.created.is_none() {
-                    (self.position, self.created) = (info.before_first(), Some(info.created));
-                } else if let Some(why) = self.loss(&info) {
-                    self.lose(&why);
-                    return Ok(());
-                }
-                self.reader = Some(reader);
-                Ok(())
+        let reader = Reader::begin(&self.link, wanted, deadline).await?;
+        let info = self.log.info(&self.link, deadline).await?;
+        if !self.is_lost(&info, true, deadline).await? {
+            self.reader = Some(reader);
+        }
+        Ok(())
+    }
+
+    /// Whether the record behind the position cannot be had any more. Then that is said next.
+    async fn is_lost(
+        &mut self,
+        info: &StreamInfo,
+        suspicious: bool,
+        deadline: Instant,
+    ) -> Result<bool, Failure> {
+        match self.loss(info, suspicious, deadline).await? {
+            None => Ok(false),
+            Some(why) => {
+                self.lose(&why, info);
+                Ok(true)
             }
-            Err(failure) if self.created.is_some() && failure.is(ErrorCode::STREAM_NOT_FOUND) => {
-                self.lose("the stream was deleted");
-                Ok(())
-            }
-            Err(failure) => Err(failure),
         }
     }
 
     /// Why the record behind the position cannot be had any more.
-    fn loss(&self, info: &StreamInfo) -> Option<String> {
-        if self.created.as_ref() != Some(&info.created) {
-            return Some(format!("the stream was created anew at {}", info.created));
+    async fn loss(
+        &mut self,
+        info: &StreamInfo,
+        suspicious: bool,
+        deadline: Instant,
+    ) -> Result<Option<String>, Failure> {
+        let loss = self.at.loss(&self.log, &self.link, info, suspicious, deadline).await?;
+        if loss.is_none() {
+            // The same stream, whatever the server says of its age.
+            self.at.created.clone_from(&info.created);
         }
-        let (first, last) = (info.before_first() + 1, info.state.last_seq);
-        if info.before_first() > self.position {
-            return Some(format!("the stream begins at {first}, and {} was the next", self.position + 1));
-        }
-        if last < self.position {
-            return Some(format!("the stream ends at {last}, and had {} before", self.position));
-        }
-        None
+        Ok(loss)
     }
 
-    fn lose(&mut self, why: &str) {
+    fn lose(&mut self, why: &str, info: &StreamInfo) {
         let message = format!("records at the position are gone: {why}; going on at the earliest");
         self.lost = Some(self.place.error(ErrorKind::Lost, READ, message));
-        (self.created, self.position, self.resumed) = (None, 0, false);
+        (self.at, self.afresh, self.resumed) = (Bookmark::earliest(info), true, false);
         (self.reader, self.held) = (None, None);
-    }
-
-    /// Whether `Lost` was said, and the session has not begun again since.
-    const fn said_lost(&self) -> bool {
-        self.created.is_none() && self.lost.is_none()
+        (self.overdue, self.none_until) = (None, 0);
     }
 
     /// Waits until the next record is held. Cancel safe: everything that was received stays in the source.
@@ -167,23 +191,23 @@ impl NatsSource {
                 return Err(lost);
             }
             if let Some(sequence) = self.held.as_ref().map(|held| held.sequence) {
-                if sequence <= self.position {
+                if sequence <= self.position() {
                     self.held = None;
-                } else if sequence == self.position + 1 || self.is_a_gap().await? {
+                } else if sequence == self.position() + 1 || self.is_a_gap().await? {
                     return Ok(());
                 }
             } else if let Some(reader) = &mut self.reader {
                 match reader.next(&self.link).await {
-                    Ok(delivery) => self.held = Some(delivery),
-                    Err(End::Gone) => self.reader = None,
-                    Err(End::Failed(failure)) => {
-                        self.reader = None;
-                        self.suspicious = matches!(failure, Failure::ConnectionLost);
-                        return Err(self.place.in_session(READ, failure));
+                    Ok(Heard::Message(delivery)) => self.held = Some(delivery),
+                    Ok(Heard::Leader(info)) => {
+                        let looked = self.compare(&info).await;
+                        looked.map_err(|failure| self.place.in_session(READ, failure))?;
                     }
+                    Err(end) => self.end(end).await?,
                 }
             } else {
-                let deadline = self.deadline();
+                // Within the contact time it must be known whether anybody is there.
+                let deadline = Instant::now() + self.contact_time.mul_f64(ATTEMPT);
                 let mut begun = self.begin(deadline).await;
                 if begun.is_ok() && self.suspicious && self.reader.is_some() {
                     begun = self.fetch_one(deadline).await;
@@ -193,16 +217,62 @@ impl NatsSource {
         }
     }
 
+    /// The reader has ended. Another one takes its place with the next turn, or the next call.
+    async fn end(&mut self, end: End) -> Result<()> {
+        self.reader = None;
+        match end {
+            End::Gone => Ok(()),
+            End::Useless(text) => {
+                let message = format!("the server ended the consumer as soon as it was there: {text}");
+                Err(self.place.error(ErrorKind::Config, READ, message).into_transient())
+            }
+            End::Failed(failure) => {
+                self.suspicious = matches!(failure, Failure::ConnectionLost);
+                self.link.repair(&failure).await;
+                Err(self.place.in_session(READ, failure))
+            }
+        }
+    }
+
+    /// Compares what the stream's leader says with what came. Another stream, or one that holds what does not come, takes another
+    /// reader.
+    async fn compare(&mut self, info: &StreamInfo) -> Result<(), Failure> {
+        let position = self.position();
+        if self.at.created != info.created || info.state.last_seq < position || info.before_first() > position
+        {
+            self.reader = None;
+            return Ok(());
+        }
+        if info.state.last_seq <= position.max(self.none_until) {
+            self.overdue = None;
+            return Ok(());
+        }
+        // What was stored this moment is on its way; what was there the last time should have come.
+        if self.overdue.replace(position) != Some(position) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.contact_time.mul_f64(ATTEMPT);
+        if self.log.find(&self.link, position, deadline).await?.is_some() {
+            warn!(
+                topic = self.place.topic,
+                position, "the consumer brings nothing though there is something; reading anew"
+            );
+            (self.reader, self.overdue) = (None, None);
+        } else {
+            self.none_until = info.state.last_seq;
+        }
+        Ok(())
+    }
+
     /// Whether what lies between the position and the message in hand is none of ours or was deleted, and not trimmed: only
     /// the stream knows.
     async fn is_a_gap(&mut self) -> Result<bool> {
-        let info = self.log.info(&self.link, self.deadline()).await;
-        let info = info.map_err(|failure| self.place.in_session(READ, failure))?;
-        let loss = self.loss(&info);
-        if let Some(why) = &loss {
-            self.lose(why);
-        }
-        Ok(loss.is_none())
+        let deadline = Instant::now() + self.contact_time.mul_f64(ATTEMPT);
+        let lost = match self.log.info(&self.link, deadline).await {
+            Ok(info) => self.is_lost(&info, false, deadline).await,
+            Err(failure) => Err(failure),
+        };
+        lost.map(|lost| !lost).map_err(|failure| self.place.in_session(READ, failure))
     }
 
     /// Fetches the next message as text, and not as the message that it is.
@@ -210,16 +280,14 @@ impl NatsSource {
     /// The client library ends the connection over a message whose headers it cannot parse, and would again and again. So the
     /// first message after the end of a connection takes this way, which is slower and safe.
     async fn fetch_one(&mut self, deadline: Instant) -> Result<(), Failure> {
-        let found = self.log.find(&self.link, self.position, deadline).await?;
+        let found = self.log.find(&self.link, self.position(), deadline).await?;
         self.suspicious = false;
         if found.is_none() {
             return Ok(());
         }
         // It counts if it is of the stream for which the reader was begun.
         let info = self.log.info(&self.link, deadline).await?;
-        if let Some(why) = self.loss(&info) {
-            self.lose(&why);
-        } else {
+        if !self.is_lost(&info, false, deadline).await? {
             // The reader was not asked for anything yet. The next one begins behind this message.
             (self.held, self.reader) = (found, None);
         }
@@ -230,16 +298,18 @@ impl NatsSource {
     async fn pass_over_others(&mut self, deadline: Instant) -> Result<(), Failure> {
         // In this order: what the stream says first is behind nothing that the second question finds.
         let info = self.log.info(&self.link, deadline).await?;
-        let beyond = self.loss(&info).is_none() && info.state.last_seq > self.position;
-        if beyond && self.log.find(&self.link, self.position, deadline).await?.is_none() {
-            self.position = info.state.last_seq;
+        let position = self.position();
+        let beyond = info.state.last_seq > position && self.loss(&info, false, deadline).await?.is_none();
+        if beyond && self.log.find(&self.link, position, deadline).await?.is_none() {
+            self.at = Bookmark::latest(&self.log, &self.link, &info, deadline).await?;
         }
         Ok(())
     }
 
-    async fn count(&self, deadline: Instant) -> Result<u64, Failure> {
+    async fn count(&mut self, deadline: Instant) -> Result<u64, Failure> {
         let info = self.log.info(&self.link, deadline).await?;
-        let behind = if self.loss(&info).is_none() { self.position } else { info.before_first() };
+        let lost = self.loss(&info, false, deadline).await?.is_some();
+        let behind = if lost { info.before_first() } else { self.position() };
         let beyond = info.state.last_seq.saturating_sub(behind);
         // The last message of the stream may be none of ours, or deleted.
         if beyond == 0 || self.log.find(&self.link, behind, deadline).await?.is_none() {
@@ -253,8 +323,9 @@ impl EventSource for NatsSource {
     async fn next(&mut self) -> Result<Option<Record>> {
         loop {
             self.fill().await?;
-            let Some(Delivery { sequence, headers, payload }) = self.held.take() else { continue };
-            self.position = sequence;
+            let Some(Delivery { sequence, time, headers, payload }) = self.held.take() else { continue };
+            (self.at.sequence, self.at.time) = (sequence, time);
+            (self.overdue, self.afresh) = (None, false);
             let (key, headers) = headers::of_message(headers.as_ref());
             let record = Record::new(Position::Offset(sequence)).key(key).headers(headers);
             return Ok(Some(record.payload(payload)));
@@ -266,17 +337,20 @@ impl EventSource for NatsSource {
             return Ok(());
         }
         // After `Lost`, and before anything else was read, nothing is left that could be replayed.
-        let Some(stream_created) = self.created.clone() else { return Ok(()) };
+        if self.afresh {
+            return Ok(());
+        }
         let deadline = self.deadline();
         if self.shares_the_stream {
             match self.pass_over_others(deadline).await {
-                Ok(()) => {}
-                // As after `Lost`, which the next read says.
-                Err(failure) if failure.is(ErrorCode::STREAM_NOT_FOUND) => return Ok(()),
-                Err(failure) => return Err(self.place.failure(COMMIT, failure)),
+                // What is missing may come back, and what was read of it stays read.
+                Err(failure) if !failure.is(ErrorCode::STREAM_NOT_FOUND) => {
+                    return Err(self.place.in_session(COMMIT, failure));
+                }
+                _ => {}
             }
         }
-        let target = Stored { stream_created, sequence: self.position, committed: true, application: None };
+        let target = Stored::new(self.at.clone(), true);
         let session = Session { link: &self.link, place: &self.place, log: &self.log, operation: COMMIT };
         match &mut self.group {
             Some(group) => group.advance(session, target, deadline).await,
@@ -298,12 +372,8 @@ impl EventSource for NatsSource {
     }
 
     async fn remaining(&mut self) -> Result<Remaining> {
-        match self.count(self.deadline()).await {
-            Ok(count) => Ok(count.into()),
-            // The next read says that the stream is gone, and this does not (S12).
-            Err(failure) if !self.said_lost() && failure.is(ErrorCode::STREAM_NOT_FOUND) => Ok(0.into()),
-            Err(failure) => Err(self.place.in_session(REMAINING, failure)),
-        }
+        let count = self.count(self.deadline()).await;
+        count.map(Remaining::from).map_err(|failure| self.place.in_session(REMAINING, failure))
     }
 
     async fn close(mut self) -> Result<()> {
@@ -311,7 +381,8 @@ impl EventSource for NatsSource {
         if let Some(reader) = self.reader.take()
             && self.link.is_connected()
         {
-            let subject = api(&format!("CONSUMER.DELETE.{}.{}", self.log.stream, reader.consumer()));
+            let subject =
+                self.link.api(&format!("CONSUMER.DELETE.{}.{}", self.log.stream, reader.consumer()));
             let farewell = async {
                 self.link.client.publish(subject, Bytes::new()).await?;
                 self.link.client.flush().await?;
@@ -330,7 +401,7 @@ impl fmt::Debug for NatsSource {
             .field("topic", &self.place.topic)
             .field("group", &self.place.group)
             .field("stream", &self.log.stream)
-            .field("position", &self.position)
+            .field("position", &self.position())
             .field("resumed", &self.resumed)
             .field("connected", &self.link.is_connected())
             .finish_non_exhaustive()

@@ -85,6 +85,16 @@ pub(crate) fn check_topic(topic: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what the subjects of JetStream's requests cannot begin with.
+pub(crate) fn check_prefix(prefix: &str) -> Result<()> {
+    let sound = |c: char| !(c.is_whitespace() || c.is_control() || c == '*' || c == '>');
+    if prefix.len() > 200 || prefix.split('.').any(str::is_empty) || !prefix.chars().all(sound) {
+        let message = format!("`{prefix}` cannot be the beginning of a subject");
+        return Err(Error::config("domain or API prefix", message));
+    }
+    Ok(())
+}
+
 /// Refuses what cannot name a stream (`a` to `z`, digits, `-` and `_` are what every tool takes).
 pub(crate) fn check_name(setting: &str, name: &str) -> Result<()> {
     let sound = |c: char| !(c.is_whitespace() || c.is_control() || ".*>/\\".contains(c));

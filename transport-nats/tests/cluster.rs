@@ -57,7 +57,7 @@ fn topic(cluster: &NatsCluster, first: usize) -> Nats {
 /// every server knows.
 async fn source(nats: &Nats, group: &str) -> NatsSource {
     let builder = nats.source(group).request_timeout(Duration::from_secs(2));
-    let builder = builder.heartbeat(Duration::from_millis(300));
+    let builder = builder.contact_time(Duration::from_secs(2));
     let what = format!("open the source of {group}");
     steps::at_last(ELECTION, what, async || builder.clone().open().await).await
 }

@@ -62,7 +62,7 @@ async fn wrong_settings_are_named_before_anything_is_connected() {
         (sound().positions_bucket("a b").source("g"), "positions bucket"),
         (source().only_application(""), "application"),
         (source().request_timeout(Duration::ZERO), "request timeout"),
-        (source().heartbeat(Duration::ZERO), "heartbeat"),
+        (source().contact_time(Duration::ZERO), "contact time"),
     ] {
         let error = fails(SOON, ErrorKind::Config, builder.open()).await;
         assert!(error.message().starts_with(setting), "{error}");

@@ -8,18 +8,16 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use backup_tracker::{Delivery, ErrorKind, EventSource, Sink};
 use backup_tracker_nats::{CreateStream, Nats, async_nats};
 use backup_tracker_test_servers::Nats as Server;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa};
 use serde_json::json;
-use support::{SOON, cases, event, fails, nothing, pause, send, soon};
+use support::{Reconfigure, SOON, cases, event, fails, jwt, next_at_last, nothing, pause, send, soon};
 use tempfile::TempDir;
 
 cases! {
@@ -30,7 +28,7 @@ cases! {
     an_observer_needs_no_permission_to_write,
     a_missing_permission_is_denied_and_named,
     an_inbox_that_may_not_be_subscribed_to_is_denied_and_named,
-    a_permission_that_is_taken_away_shows_at_the_next_commit,
+    a_permission_that_is_taken_away_shows_at_the_next_commit_and_may_be_given_back,
     tls_works_with_an_authority_that_is_trusted_and_with_no_other,
     tls_on_both_sides_needs_the_clients_certificate,
     debug_and_errors_show_no_secret,
@@ -80,60 +78,12 @@ async fn a_token_lets_in_and_nothing_else_does() {
     is_denied(&nats(&server)).await;
 }
 
-/// A JWT as the server's operators sign it.
-fn jwt(issuer: &KeyPair, subject: &KeyPair, name: &str, claims: serde_json::Value) -> String {
-    let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
-    let claims = json!({
-        "jti": name, "iat": 1_752_230_923, "iss": issuer.public_key(), "sub": subject.public_key(),
-        "name": name, "nats": claims,
-    });
-    let encode = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", encode(header), encode(claims));
-    let signature = URL_SAFE_NO_PAD.encode(issuer.sign(text.as_bytes()).unwrap());
-    format!("{text}.{signature}")
-}
-
-fn credentials(folder: &Path, account: &KeyPair, name: &str) -> PathBuf {
-    let user = KeyPair::new_user();
-    let limits =
-        json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 });
-    let text = format!(
-        "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
-         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-        jwt(account, &user, name, limits),
-        user.seed().unwrap()
-    );
-    let path = folder.join(format!("{name}.creds"));
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
 async fn a_credentials_file_lets_in_and_another_ones_does_not() {
-    let (operator, account, system) =
-        (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account());
-    let claims = |storage: i64| {
-        json!({
-            "limits": {
-                "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
-                "conn": -1, "leaf": -1, "mem_storage": storage, "disk_storage": storage, "streams": storage,
-                "consumer": storage,
-            },
-            "type": "account", "version": 2,
-        })
-    };
-    let configuration = format!(
-        "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}, {}: {} }}",
-        jwt(&operator, &operator, "operator", json!({ "type": "operator", "version": 2 })),
-        system.public_key(),
-        system.public_key(),
-        jwt(&operator, &system, "system", claims(0)),
-        account.public_key(),
-        jwt(&operator, &account, "account", claims(-1)),
-    );
+    let (configuration, account) = jwt::operator();
     let server = Server::start_with(&configuration).unwrap();
     let folder = TempDir::new().unwrap();
-    works(&nats(&server).credentials_file(credentials(folder.path(), &account, "tracker"))).await;
-    let stranger = credentials(folder.path(), &KeyPair::new_account(), "stranger");
+    works(&nats(&server).credentials_file(jwt::credentials(folder.path(), &account, "tracker", None))).await;
+    let stranger = jwt::credentials(folder.path(), &KeyPair::new_account(), "stranger", None);
     is_denied(&nats(&server).credentials_file(stranger)).await;
     is_denied(&nats(&server)).await;
     let garbage = folder.path().join("garbage.creds");
@@ -223,15 +173,19 @@ async fn a_missing_permission_is_denied_and_named() {
     let server = with_users(&users).await;
 
     for (name, missing) in names.iter().zip(needed) {
-        let opening = as_user(&server, name).source("new").heartbeat(Duration::from_millis(300)).open().await;
+        let opening = as_user(&server, name).source("new").contact_time(Duration::from_secs(2)).open().await;
         let error = match opening {
             Err(error) => error,
             Ok(mut source) => {
-                if missing.contains("MSG.GET") {
-                    fails(SOON, ErrorKind::Denied, source.remaining()).await
+                let error = if missing.contains("MSG.GET") {
+                    fails(SOON, ErrorKind::Unavailable, source.remaining()).await
                 } else {
-                    fails(SOON, ErrorKind::Denied, source.next()).await
-                }
+                    fails(SOON, ErrorKind::Unavailable, source.next()).await
+                };
+                assert_eq!(error.cause(), Some(ErrorKind::Denied), "{missing}: {error}");
+                let stem = missing.trim_end_matches(['*', '>']);
+                assert!(error.message().contains(stem), "{missing}: {error}");
+                continue;
             }
         };
         assert_eq!(error.kind(), ErrorKind::Denied, "{missing}: {error}");
@@ -268,7 +222,7 @@ async fn an_inbox_that_may_not_be_subscribed_to_is_denied_and_named() {
     works(&own).await;
 }
 
-async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
+async fn a_permission_that_is_taken_away_shows_at_the_next_commit_and_may_be_given_back() {
     let configuration = |publish: &str| {
         format!(
             "authorization {{ users: [ {{ user: u, password: p, permissions: {{ publish: {{ {publish} }} }} }} ] }}"
@@ -279,13 +233,8 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
     works(&nats).await;
     let mut sink = nats.sink().open().await.unwrap();
     let builder = nats.source("g").request_timeout(Duration::from_secs(2));
-    let mut source = builder.heartbeat(Duration::from_millis(300)).open().await.unwrap();
-    let path = server.folder().join("nats.conf");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let text = text.replace("allow: \">\"", "allow: \">\", deny: [\"$KV.>\", \"backups.>\"]");
-    std::fs::write(&path, text).unwrap();
-    let id = server.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let mut source = builder.contact_time(Duration::from_secs(2)).open().await.unwrap();
+    server.reconfigure("allow: \">\"", "allow: \">\", deny: [\"$KV.>\", \"backups.>\"]");
     // The server ends connections whose permissions it took away; both come back by themselves.
     let denied = async {
         loop {
@@ -301,15 +250,33 @@ async fn a_permission_that_is_taken_away_shows_at_the_next_commit() {
     let denied = async {
         loop {
             match source.commit().await {
+                Err(error) if error.cause() == Some(ErrorKind::Denied) => return error,
+                Err(error) => assert!(error.is_transient(), "{error}"),
                 Ok(()) => {}
-                Err(error) if error.is_transient() => pause().await,
-                Err(error) => return error,
             }
+            pause().await;
         }
     };
     let error = soon(denied).await;
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("$KV.backups_positions.backups.g"), "{error}");
+    // It is given back, and everything goes on.
+    server.reconfigure(", deny: [\"$KV.>\", \"backups.>\"]", "");
+    let last = event("shop");
+    let sending = async {
+        while sink.send(&last).await.is_err() {
+            pause().await;
+        }
+    };
+    soon(sending).await;
+    while next_at_last(&mut source).await.key != Some(last.key) {}
+    let committing = async {
+        while let Err(error) = source.commit().await {
+            assert!(error.is_transient(), "{error}");
+            pause().await;
+        }
+    };
+    soon(committing).await;
 }
 
 /// An authority, and certificates that it has signed: files named `<name>.pem` and `<name>.key`, and its own `<ca>.pem`.

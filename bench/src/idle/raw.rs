@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use backup_tracker_nats::{DEFAULT_HEARTBEAT, DEFAULT_PING_INTERVAL};
+use backup_tracker::transport::DEFAULT_CONTACT_TIME;
+use backup_tracker_nats::DEFAULT_PING_INTERVAL;
 use futures_util::StreamExt;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -86,8 +87,8 @@ async fn nats(address: String, begun: mpsc::Sender<()>) -> Result<()> {
     let mut messages = consumer
         .stream()
         .max_messages_per_batch(256)
-        .heartbeat(DEFAULT_HEARTBEAT)
-        .expires(DEFAULT_HEARTBEAT * 6)
+        .heartbeat(DEFAULT_CONTACT_TIME.mul_f64(0.3))
+        .expires(DEFAULT_CONTACT_TIME * 2)
         .messages()
         .await?;
     messages.next().await.context("the messages ended")??;

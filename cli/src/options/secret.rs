@@ -2,17 +2,29 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{OptionsError, OptionsErrorKind};
 
 /// A value that may be a secret: its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub(crate) struct Secret {
+    text: String,
+    /// The file that it was read from.
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     pub(crate) fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// As a transport takes it: one in a file is read again for each connection.
+    pub(crate) fn renewable(&self) -> backup_tracker::Secret {
+        match &self.file {
+            Some(path) => backup_tracker::Secret::file(path),
+            None => self.text.as_str().into(),
+        }
     }
 
     /// The secret in a file, without the line's end that editors leave behind it.
@@ -27,7 +39,7 @@ impl Secret {
             let problem = format!("`{}` is empty", Path::new(path).display());
             return Err(OptionsError::missing(option, problem, "write the secret into it, and nothing else"));
         }
-        Ok(Self(secret.to_owned()))
+        Ok(Self { text: secret.to_owned(), file: Some(path.into()) })
     }
 }
 
@@ -48,7 +60,7 @@ fn unreadable(option: &str, path: &OsStr, error: &std::io::Error) -> OptionsErro
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self { text, file: None }
     }
 }
 

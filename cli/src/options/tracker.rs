@@ -87,6 +87,26 @@ pub struct BackupTrackerOptions {
     )]
     pub(super) credentials: Option<OsString>,
 
+    /// The JetStream domain of the announcements, for example a leaf node's; that of the server unless set.
+    #[arg(
+        id = "backup-tracker-nats-domain",
+        help_heading = super::BACKUPS,
+        long = "nats-domain",
+        env = "BACKUP_NATS_DOMAIN",
+        value_name = "DOMAIN"
+    )]
+    pub(super) nats_domain: Option<String>,
+
+    /// What the subjects of JetStream's requests begin with, where an account imports them under another name [default: $JS.API].
+    #[arg(
+        id = "backup-tracker-nats-api-prefix",
+        help_heading = super::BACKUPS,
+        long = "nats-api-prefix",
+        env = "BACKUP_NATS_API_PREFIX",
+        value_name = "PREFIX"
+    )]
+    pub(super) nats_api_prefix: Option<String>,
+
     /// A PEM file with the authorities to check the certificates of NATS or Redis against.
     #[arg(
         id = "backup-tracker-backup-tls-ca",

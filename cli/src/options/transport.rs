@@ -19,6 +19,8 @@ const CREDENTIALS: &str = "--backup-credentials";
 const TLS_CA: &str = "--backup-tls-ca";
 const TLS_CERTIFICATE: &str = "--backup-tls-certificate";
 const TLS_KEY: &str = "--backup-tls-key";
+const NATS_DOMAIN: &str = "--nats-domain";
+const NATS_API_PREFIX: &str = "--nats-api-prefix";
 const REPLICAS: &str = "--create-topic-replicas";
 
 /// A transport, set up as the options say and not connected yet. What the options leave out can be set before it is opened.
@@ -134,6 +136,18 @@ impl BackupTrackerOptions {
         } else if given::text(self.bootstrap_servers.as_ref()).is_some() {
             return against("--backup-bootstrap-server", "give --url instead, or --transport kafka");
         }
+        let names = [(&self.nats_domain, NATS_DOMAIN), (&self.nats_api_prefix, NATS_API_PREFIX)];
+        let mut names = names.iter().filter(|(name, _)| given::text(name.as_ref()).is_some());
+        if let Some((_, option)) = names.next() {
+            if transport != TransportName::Nats {
+                return against(option, "leave it out, or give --transport nats");
+            }
+            if names.next().is_some() {
+                let problem = "both are given, and a domain is an API prefix";
+                let options = format!("{NATS_DOMAIN}, {NATS_API_PREFIX}");
+                return Err(OptionsError::contradiction(options, problem, "leave one of them out"));
+            }
+        }
         if transport == TransportName::Redis {
             if given::path(self.credentials.as_ref()).is_some() {
                 return against(CREDENTIALS, "put user and password into the URL, in --url-file");
@@ -188,7 +202,13 @@ impl BackupTrackerOptions {
         for (option, path) in self.beside_the_url() {
             check_readable(option, path)?;
         }
-        let mut nats = Nats::new(url.reveal(), self.topic());
+        let mut nats = Nats::new(url.renewable(), self.topic());
+        if let Some(domain) = given::text(self.nats_domain.as_ref()) {
+            nats = nats.domain(domain);
+        }
+        if let Some(prefix) = given::text(self.nats_api_prefix.as_ref()) {
+            nats = nats.api_prefix(prefix);
+        }
         if let Some(path) = given::path(self.credentials.as_ref()) {
             nats = nats.credentials_file(path);
         }

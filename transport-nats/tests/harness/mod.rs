@@ -3,12 +3,14 @@
 mod profile;
 
 use std::io;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use async_nats::{HeaderMap, jetstream::Context};
-use backup_tracker::{BoxError, Error, ErrorKind, Result, StartAt};
+use async_nats::{ConnectOptions, HeaderMap, jetstream::Context};
+use backup_tracker::{BoxError, Error, ErrorKind, Result, Secret, StartAt};
 use backup_tracker_conformance::{DELAY, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_nats::{CreateStream, Nats, NatsSink, NatsSource, async_nats, token_of};
 use backup_tracker_test_servers::Nats as Server;
@@ -36,22 +38,30 @@ impl Harness for NatsHarness {
     }
 
     async fn lane(&self, name: &str, isolation: Isolation) -> Result<NatsLane> {
+        let secured = isolation == Isolation::Secured;
         let (address, own) = match isolation {
             Isolation::Shared => (self.shared.address(), None),
             // A server costs little, so that each fault has its own.
             Isolation::Proxied | Isolation::Own | Isolation::Secured => {
-                let server = Server::start().map_err(broken)?;
+                let server = Server::start_with(if secured { USERS } else { "" }).map_err(broken)?;
                 let proxy = Proxy::start(server.address()).await.map_err(broken)?;
                 (proxy.address(), Some((proxy, Arc::new(Mutex::new(server)))))
             }
         };
-        let nats = Nats::new(address.to_string(), name)
+        let mut nats = Nats::new(address.to_string(), name)
             .open_timeout(Duration::from_secs(5))
             .create_stream(CreateStream::new(1).max_event_bytes(MAX_EVENT_BYTES));
+        let mut options = ConnectOptions::new();
+        if let (true, Some((_, server))) = (secured, &own) {
+            let path = password_file(&lock(server));
+            std::fs::write(&path, FIRST).map_err(broken)?;
+            nats = nats.user_and_password("lane", Secret::file(path));
+            options = options.user_and_password("admin".into(), "p".into());
+        }
         // Creates stream and bucket, so that only what comes now is the case's own.
         nats.source("first").open().await?;
         let admin = own.as_ref().map_or(address, |(_, server)| lock(server).address());
-        let admin = async_nats::connect(admin.to_string()).await.map_err(broken)?;
+        let admin = options.connect(admin.to_string()).await.map_err(broken)?;
         Ok(NatsLane { topic: name.to_owned(), nats, own, admin: jetstream::new(admin) })
     }
 }
@@ -82,14 +92,14 @@ impl Lane for NatsLane {
             .source(group)
             .start(start)
             .request_timeout(Duration::from_secs(2))
-            .heartbeat(Duration::from_millis(500))
+            .contact_time(Duration::from_secs(2))
             .open()
             .await
     }
 
     async fn observer(&self, start: StartAt) -> Result<NatsSource> {
         let builder = self.nats.observer().start(start);
-        builder.request_timeout(Duration::from_secs(2)).heartbeat(Duration::from_millis(500)).open().await
+        builder.request_timeout(Duration::from_secs(2)).contact_time(Duration::from_secs(2)).open().await
     }
 
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
@@ -129,6 +139,15 @@ impl Lane for NatsLane {
         Ok(())
     }
 
+    async fn renew_credentials(&self) -> Result<()> {
+        let (_, server) = self.proxy()?;
+        on(server, |server| {
+            std::fs::write(password_file(server), SECOND)?;
+            reload(server, FIRST, SECOND)
+        })
+        .await
+    }
+
     async fn inflict(&self, fault: Fault) -> Result<()> {
         let (proxy, server) = self.proxy()?;
         match fault {
@@ -139,6 +158,7 @@ impl Lane for NatsLane {
             Fault::Kill => on(server, Server::kill).await?,
             Fault::Stop => on(server, Server::stop).await?,
             Fault::RestartOne => on(server, |server| server.stop().and_then(|()| server.restart())).await?,
+            Fault::Deny => on(server, |server| reload(server, ALLOWED, DENIED)).await?,
             _ => return Err(broken("a fault that this harness does not know")),
         }
         Ok(())
@@ -146,10 +166,54 @@ impl Lane for NatsLane {
 
     async fn heal(&self) -> Result<()> {
         let (proxy, server) = self.proxy()?;
-        on(server, Server::restart).await?;
+        on(server, |server| {
+            server.restart()?;
+            let denied = std::fs::read_to_string(configuration(server))?.contains(DENIED);
+            if denied { reload(server, DENIED, ALLOWED) } else { Ok(()) }
+        })
+        .await?;
         proxy.heal();
         Ok(())
     }
+}
+
+/// A lane's user, and one who may do everything.
+const USERS: &str = "authorization { users: [ { user: admin, password: p },
+    { user: lane, password: first-password, permissions: { publish: \">\", subscribe: \">\" } } ] }";
+const FIRST: &str = "first-password";
+const SECOND: &str = "second-password";
+const ALLOWED: &str = "publish: \">\", subscribe: \">\"";
+const DENIED: &str = "publish: { deny: \">\" }, subscribe: { deny: \">\" }";
+
+fn password_file(server: &Server) -> PathBuf {
+    server.folder().join("password")
+}
+
+fn configuration(server: &Server) -> PathBuf {
+    server.folder().join("nats.conf")
+}
+
+/// Has the server read its configuration again, with another text in it, and waits until it has.
+fn reload(server: &Server, from: &str, to: &str) -> io::Result<()> {
+    let log = server.folder().join("log");
+    let reloaded = || {
+        Ok::<_, io::Error>(std::fs::read_to_string(&log)?.matches("Reloaded server configuration").count())
+    };
+    let (path, before) = (configuration(server), reloaded()?);
+    let text = std::fs::read_to_string(&path)?;
+    std::fs::write(&path, text.replace(from, to))?;
+    let id = server.id().ok_or_else(|| io::Error::other("the server is down"))?;
+    if !Command::new("kill").args(["-HUP", &id.to_string()]).status()?.success() {
+        return Err(io::Error::other("the server cannot be told to read its configuration"));
+    }
+    let begin = Instant::now();
+    while reloaded()? == before {
+        if begin.elapsed() > Duration::from_secs(10) {
+            return Err(io::Error::other("the server does not read its configuration again"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 /// Works on the server without holding up the runtime.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub(crate) mod jwt;
 pub(crate) mod steps;
 
 use std::future::Future;
@@ -67,7 +68,24 @@ pub(crate) fn topic(server: &Server, topic: &str) -> Nats {
 /// A source that gives up soon.
 pub(crate) async fn source(topic: &Nats, group: &str) -> NatsSource {
     let builder = topic.source(group).request_timeout(Duration::from_secs(2));
-    builder.heartbeat(Duration::from_millis(300)).open().await.unwrap()
+    builder.contact_time(Duration::from_secs(2)).open().await.unwrap()
+}
+
+/// Changes a server's settings while it runs.
+pub(crate) trait Reconfigure {
+    /// Replaces a text in the configuration file, and has the server read it again.
+    fn reconfigure(&self, from: &str, to: &str);
+}
+
+impl Reconfigure for Server {
+    fn reconfigure(&self, from: &str, to: &str) {
+        let path = self.folder().join("nats.conf");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        let id = self.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
 }
 
 /// A JetStream context without this crate.

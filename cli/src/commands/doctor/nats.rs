@@ -267,12 +267,8 @@ fn group(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) -> Option<u
             None,
         ),
         (Some(Ok(Some(position))), Ok(stream)) => {
-            let GroupPosition { sequence, committed, stream_created, .. } = position;
-            let place = Place {
-                sequence: *sequence,
-                committed: *committed,
-                same_stream: *stream_created == stream.created,
-            };
+            let GroupPosition { sequence, committed, lost, .. } = position;
+            let place = Place { sequence: *sequence, committed: *committed, lost: lost.as_deref() };
             place.judge(stream.first_sequence, stream.last_sequence)
         }
     };
@@ -285,29 +281,33 @@ fn no_group(check: &'static str) -> Finding {
 }
 
 /// Where a group stands.
-struct Place {
+struct Place<'a> {
     sequence: u64,
     committed: bool,
-    same_stream: bool,
+    /// Why what was behind it cannot be had.
+    lost: Option<&'a str>,
 }
 
-impl Place {
+impl Place<'_> {
     fn judge(self, first: u64, last: u64) -> (Finding, Option<u64>) {
         const CHECK: &str = "group";
         const NEXT: &str = "keep events for longer; the secondary's next start says `Lost` once and goes on at the earliest event";
-        let Self { sequence, committed, same_stream } = self;
-        if !same_stream {
-            return (Finding::problem(CHECK, "its position is one in a stream that was deleted", NEXT), None);
+        let Self { sequence, committed, lost } = self;
+        let outside = sequence + 1 < first || sequence > last;
+        let lag = if outside { last.saturating_sub(first.saturating_sub(1)) } else { last - sequence };
+        if let Some(why) = lost {
+            let seen = format!("its position is {sequence}, and {why}");
+            return (Finding::problem(CHECK, seen, NEXT), outside.then_some(lag));
         }
-        if sequence + 1 < first || sequence > last {
+        if outside {
             let seen = format!("the stream holds {first} to {last}, and its position is {sequence}");
-            return (Finding::problem(CHECK, seen, NEXT), Some(last.saturating_sub(first.saturating_sub(1))));
+            return (Finding::problem(CHECK, seen, NEXT), Some(lag));
         }
         let finding = if committed {
             Finding::ok(CHECK, format!("its position is {sequence}"))
         } else {
             Finding::ok(CHECK, "its start is fixed; it has not committed yet")
         };
-        (finding, Some(last - sequence))
+        (finding, Some(lag))
     }
 }

@@ -39,6 +39,13 @@ fn what_contradicts_or_is_missing_is_named() {
             Contradiction,
             "--backup-bootstrap-server",
         ),
+        ("--bootstrap-server a --nats-domain b", Contradiction, "--nats-domain"),
+        ("--transport redis --url redis://a --nats-api-prefix b", Contradiction, "--nats-api-prefix"),
+        (
+            "--transport nats --url nats://a --nats-domain b --nats-api-prefix c",
+            Contradiction,
+            "--nats-domain, --nats-api-prefix",
+        ),
         ("--transport nats --url redis://a", Contradiction, "--url"),
         ("--transport nats --url nats://a,http://b", Contradiction, "--url"),
         ("--transport nats --url nats://a,", Invalid, "--url"),
