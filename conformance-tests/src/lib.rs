@@ -1,7 +1,7 @@
 //! The suite that certifies a transport of [`backup_tracker`], ours or anybody's.
 //!
-//! A transport keeps the contract that [`Sink`](backup_tracker::Sink) (K1 to K5) and
-//! [`EventSource`](backup_tracker::EventSource) (S1 to S12, S15, S16) document, and trackers on it keep theirs (T1 to T14). Here is one
+//! A transport keeps the contract that [`Sink`](backup_tracker::Sink) (K1 to K7) and
+//! [`EventSource`](backup_tracker::EventSource) (S1 to S16) document, and trackers on it keep theirs (T1 to T14). Here is one
 //! named case or more for every clause. The author of a transport writes a [`Harness`], which makes fresh logs, and a
 //! `main` of a line:
 //!
@@ -29,10 +29,18 @@
 //!             .not_shown(Ability::Recreate, "not written yet")
 //!             .not_shown(Ability::TellsRecreated, "not written yet")
 //!             .not_shown(Ability::RecreateLive, "not written yet")
+//!             .not_shown(Ability::Delete, "not written yet")
+//!             .not_shown(Ability::Truncate, "not written yet")
 //!             .not_shown(Ability::Observers, "not written yet")
 //!             .not_shown(Ability::End, "not written yet")
+//!             .not_shown(Ability::RenewsCredentials, "nobody signs in")
+//!             .not_shown(Ability::Deny, "nobody needs a permission")
 //!             .not_shown(Ability::Kill, "nothing runs that could be killed")
+//!             .not_shown(Ability::Stop, "nothing runs that could be stopped")
+//!             .not_shown(Ability::RestartOne, "nothing runs that could be restarted")
+//!             .not_shown(Ability::Roll, "nothing runs that could be restarted")
 //!             .not_shown(Ability::BlackHole, "there is no connection that could hang")
+//!             .not_shown(Ability::PartialBlackHole, "there is no connection that could hang")
 //!             .not_shown(Ability::LostAnswers, "there is no connection that could hang")
 //!             .not_shown(Ability::Delay, "there is no connection that could be slow")
 //!     }
@@ -100,7 +108,9 @@
 //!
 //! Most of what goes wrong with brokers goes wrong when they are gone. A lane that is asked for with
 //! [`Isolation::Proxied`] connects through a [`Proxy`], which can cut, black-hole, delay and heal any TCP connection; one with
-//! [`Isolation::Own`] connects to a broker of its own that may be killed and started again. Each case makes sure that its fault is real: what only a broker
+//! [`Isolation::Own`] connects to brokers of its own that may be killed, stopped politely and started again, all at once or one after
+//! the other; and one with [`Isolation::Secured`] connects as a user of its own, whose permissions are withdrawn and whose credentials
+//! are renewed. Sources report silence within the time that [`Profile::with_contact_time`] declares. Each case makes sure that its fault is real: what only a broker
 //! can confirm must not be confirmed meanwhile.
 //!
 //! # Who tests the suite
