@@ -46,6 +46,7 @@ impl Brokers for Single {
 
     fn spared(&self) -> &[(Ability, &str)] {
         const NOT_OURS: &str = "the broker is not ours to end";
+        const NO_USERS: &str = "these brokers know no users; the tests of a real broker withdraw permissions and renew passwords";
         match self {
             Self::Running(_) => &[
                 (Ability::Kill, NOT_OURS),
@@ -59,8 +60,8 @@ impl Brokers for Single {
             Self::Ours { .. } => &[
                 (Ability::Roll, "there is one broker"),
                 (Ability::PartialBlackHole, "there is one broker"),
-                (Ability::Deny, "not written yet"),
-                (Ability::RenewsCredentials, "not written yet"),
+                (Ability::Deny, NO_USERS),
+                (Ability::RenewsCredentials, NO_USERS),
             ],
         }
     }

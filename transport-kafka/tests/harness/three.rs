@@ -41,13 +41,10 @@ impl Brokers for Three {
     }
 
     fn spared(&self) -> &[(Ability, &str)] {
+        const NO_USERS: &str = "these brokers know no users; the tests of a real broker withdraw permissions and renew passwords";
         const TAKE_OVER: &str = "the others take over from a broker that dies; the cases behind this suite kill them, one and a \
                                  majority";
-        &[
-            (Ability::Kill, TAKE_OVER),
-            (Ability::Deny, "the suite on one broker shows it"),
-            (Ability::RenewsCredentials, "the suite on one broker shows it"),
-        ]
+        &[(Ability::Kill, TAKE_OVER), (Ability::Deny, NO_USERS), (Ability::RenewsCredentials, NO_USERS)]
     }
 
     async fn lend(&self, isolation: Isolation) -> Result<Turn> {
