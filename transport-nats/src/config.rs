@@ -8,6 +8,7 @@ use async_nats::{ConnectErrorKind, ConnectOptions};
 use backup_tracker::transport::{DEFAULT_CONTACT_TIME, Place, not_zero};
 use backup_tracker::{Error, ErrorKind, Result, Secret, StartAt};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use crate::builder::{DEFAULT_REQUEST_TIMEOUT, DEFAULT_SEND_TIMEOUT, NatsSinkBuilder, NatsSourceBuilder};
@@ -245,8 +246,17 @@ impl Nats {
     }
 
     async fn connect(&self, place: &Place, operation: &'static str) -> Result<Link> {
-        let servers = addresses(&self.servers.read()?)?;
-        self.credentials.check(&self.servers)?;
+        let (list, credentials) = (self.servers.clone(), self.credentials.clone());
+        // A secret may be on a slow disk, or in a vault.
+        let read = spawn_blocking(move || {
+            let servers = addresses(&list.read()?)?;
+            credentials.check(&list).map(|()| servers)
+        });
+        let servers = read.await.map_err(|panicked| {
+            place
+                .error(ErrorKind::Internal, operation, "the credentials cannot be read")
+                .with_source(panicked)
+        })??;
         // A share for each, so that one that is silent leaves time for the next.
         let share = self.open_timeout / u32::try_from(servers.len()).unwrap_or(u32::MAX);
         loop {

@@ -2,7 +2,7 @@
 //!
 //! The time at which the server stored a message stays with it: through restarts, on every replica, and in a backup of the
 //! stream. No other message has both its sequence and its time. The time at which a stream was created does not tell as much: it
-//! stays the same when the end of the stream is lost and written again, and servers before 2.14 change it at a restart after an
+//! stays the same when the end of the stream is lost and written again, and servers 2.10 to 2.12 change it at a restart after an
 //! edit. So it decides only where the message at the position is not known, or is not there any more.
 
 use tokio::time::Instant;

@@ -78,7 +78,7 @@
 //! To tell, an opening, and a session that begins to read again, compare the message at the position with the time that is noted:
 //! it is the same through restarts, on every replica and in a backup of the stream, and no other message has both. When the stream
 //! was created decides only where that message is not there any more, or the position is of an earlier version of this crate, or
-//! before the first message: servers before 2.14 change it at a restart after an edit of the stream. Earlier versions read the
+//! before the first message: servers 2.10 to 2.12 change it at a restart after an edit of the stream. Earlier versions read the
 //! value without the time, and write it without.
 //!
 //! # Observers

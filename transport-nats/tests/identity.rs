@@ -211,7 +211,7 @@ async fn a_stream_whose_creation_time_changed_is_the_same_as_long_as_its_record_
     store.read(&mut session, &keys).await;
 }
 
-/// Servers before 2.14 change the stream's creation time then.
+/// Servers 2.10 to 2.12 change the stream's creation time then.
 async fn an_edit_between_restarts_is_no_loss() {
     let mut store = Store::start();
     let mut keys = store.send(3).await;

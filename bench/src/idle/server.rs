@@ -98,7 +98,7 @@ pub(crate) fn kafka(servers: impl Into<String>) -> Kafka {
 
 pub(crate) fn nats(url: impl Into<String>) -> Nats {
     // The sink makes the stream, and the first group the bucket.
-    Nats::new(url, TOPIC).stream(TOPIC).create_stream(CreateStream::new(1))
+    Nats::new(url.into().as_str(), TOPIC).stream(TOPIC).create_stream(CreateStream::new(1))
 }
 
 pub(crate) fn redis(url: impl Into<String>) -> Redis {

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use clap::CommandFactory;
 
+use super::super::{environment, url};
 use super::{Service, parse, refused, resolve};
 
 const SECRET: &str = "hunter2";
@@ -32,6 +33,20 @@ fn debug_shows_no_secret() {
         let shown = format!("{:?}", resolve(arguments).unwrap().transport);
         assert!(!shown.contains(SECRET), "{shown}");
     }
+}
+
+#[test]
+fn a_url_in_a_file_is_read_again_for_each_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    std::fs::write(&path, "nats://me:hunter2@nats.example\n").unwrap();
+    let service = parse(&["--transport", "nats", "--url-file", path.to_str().unwrap()]);
+    let url = service.backups.url(&url::NATS, &environment::process).unwrap();
+    let renewable = url.renewable();
+    assert_eq!(renewable.read().unwrap(), url.reveal());
+    std::fs::write(&path, "nats://me:hunter3@nats.example\n").unwrap();
+    assert_eq!(renewable.read().unwrap(), "nats://me:hunter3@nats.example");
+    assert!(!format!("{url:?} {renewable:?}").contains("hunter"));
 }
 
 #[test]
