@@ -1,5 +1,7 @@
 //! librdkafka's debugging lines, which a user asks for by a property.
 
+#![allow(clippy::unwrap_used, reason = "these are the tests' own steps")]
+
 mod support;
 
 use std::io;

@@ -133,9 +133,13 @@ impl Topic {
 
     /// A sink whose sends give up soon.
     async fn sink(&self) -> KafkaSink {
+        self.sink_of(Duration::from_secs(2)).await
+    }
+
+    async fn sink_of(&self, send_timeout: Duration) -> KafkaSink {
         soon(async {
             loop {
-                match self.kafka.sink().send_timeout(Duration::from_secs(2)).open().await {
+                match self.kafka.sink().send_timeout(send_timeout).open().await {
                     Ok(sink) => break sink,
                     // Not known everywhere yet.
                     Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
@@ -210,7 +214,7 @@ async fn too_few_replicas_are_named_in_time_and_forgotten_when_they_are_enough(s
     let new =
         NewTopic::new(&topic.name, 1, TopicReplication::Variable(replicas)).set("min.insync.replicas", "2");
     topic.create(new).await;
-    let mut sink = soon(topic.kafka.sink().send_timeout(Duration::from_secs(4)).open()).await.unwrap();
+    let mut sink = topic.sink_of(Duration::from_secs(4)).await;
     send(&mut sink, "app", "before").await;
     let stopping = Arc::clone(&cluster);
     tokio::task::spawn_blocking(move || stopping.lock().unwrap().nodes_mut()[2].stop().unwrap())
