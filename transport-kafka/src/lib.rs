@@ -59,7 +59,7 @@
 //!
 //! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue, is too large, or
 //! bears a time that the broker refuses, and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what
-//! librdkafka knows better. What each of a broker's answers comes to is in [`answers`].
+//! librdkafka knows better. What each of a broker's answers comes to is under *When the broker goes away*.
 //!
 //! An event whose send ended as `Unknown` comes before everything that the same sink was told succeeded later, or not at all:
 //! - After a time-out librdkafka raises the epoch of the producer's id. From the first event with the new epoch on, the broker
