@@ -73,8 +73,8 @@ pub struct GroupInspection {
     /// The application to which the position is bound ([`claim`](backup_tracker::EventSource::claim)), as it is noted there: of a
     /// name of more than 255 bytes the beginning and a digest. `None` where nobody has claimed it, or the offsets are not known.
     pub application: Option<String>,
-    /// How many members have joined the group. There must be none. An error for a group of Kafka's newer protocol
-    /// (`group.protocol=consumer`), whose members librdkafka does not tell.
+    /// How many members have joined the group. There must be none. [`Config`](ErrorKind::Config) for a group of Kafka's newer
+    /// protocol (`group.protocol=consumer`): another program subscribes with it, and librdkafka does not tell its members.
     pub members: Result<usize>,
 }
 
@@ -290,8 +290,9 @@ fn group(
     let members = as_ours(place, OPERATION, found).and_then(|found| {
         // Listed and dead at once is a group of Kafka's newer protocol, about whose members librdkafka's question tells nothing.
         if found.groups().iter().any(|group| group.state() == "Dead") {
-            let message = "the group is one of the newer protocol (`group.protocol=consumer`), whose members do not show here";
-            return Err(place.error(ErrorKind::Internal, OPERATION, message));
+            let message = "a program has subscribed with this group by Kafka's newer protocol (`group.protocol=consumer`), whose \
+                           members do not show here";
+            return Err(place.error(ErrorKind::Config, OPERATION, message));
         }
         Ok(found.groups().iter().map(|group| group.members().len()).sum())
     });

@@ -57,8 +57,9 @@
 //! ([`partition_changes`](backup_tracker::SecondaryStats::partition_changes)): it can only take them in the order in which they
 //! come. How Java services share a topic with ours is on a page of its own, `docs/coming-from-java.md` in the repository.
 //!
-//! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue or is too large,
-//! and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what librdkafka knows better.
+//! A send that fails is [`NotSent`](backup_tracker::Delivery::NotSent) when it never entered librdkafka's queue, is too large, or
+//! bears a time that the broker refuses, and [`Unknown`](backup_tracker::Delivery::Unknown) otherwise: `rdkafka` does not tell what
+//! librdkafka knows better. What each of a broker's answers comes to is under *When the broker goes away*.
 //!
 //! An event whose send ended as `Unknown` comes before everything that the same sink was told succeeded later, or not at all:
 //! - After a time-out librdkafka raises the epoch of the producer's id. From the first event with the new epoch on, the broker
@@ -66,10 +67,16 @@
 //! - If librdkafka declares a producer dead, the failed send says so as any other, and the next one makes a new producer once the
 //!   old one has ended and its connections are closed. Nothing of the old one leaves this machine after that. The new one has
 //!   a new id: the broker does not recognise a repetition across the two; trackers do, by the event's own id.
+//! - Some states librdkafka never leaves, without calling them fatal: a topic that was deleted and created again with lower leader
+//!   epochs or fewer partitions, a refusal that it remembers, a password that is not right any more. After a failed send, the next one
+//!   that is not confirmed within a second therefore makes a new producer beside the old one. If the new one reaches the topic and
+//!   the old one still does not confirm the event, the new one takes its place as above and sends the event. After a time-out the
+//!   old one first has the time to write: `socket.timeout.ms` and three seconds from when the first event failed to be confirmed.
+//!   While no producer reaches the topic, nothing is replaced, and the error is the one that the new producer met.
 //!
 //! What remains is an event that timed out, is still on its way (in the network, in a proxy), and arrives after later events,
 //! where the broker does not know of the newer epoch:
-//! - the producer died before it wrote anything with it;
+//! - the producer died, or was replaced, before it wrote anything with it;
 //! - the broker has lost what it knew of the producer, together with acknowledged events, or forgot it
 //!   (`producer.id.expiration.ms`, a day by default).
 //!
@@ -169,7 +176,9 @@
 //! # Security
 //!
 //! Encryption and authentication are librdkafka properties (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …), set with
-//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Property values show neither in
+//! [`Kafka::property`]; TLS, SCRAM and OAUTHBEARER need the feature `ssl`, Kerberos `gssapi`. Tokens of OAUTHBEARER come from the
+//! program ([`Kafka::oauth_token`]). A password that may be renewed is a [`Kafka::secret_property`], which is read again for each new
+//! client; files of certificates and keys are, too. Property values show neither in
 //! `Debug` nor in errors, and no secret among them is logged at any level.
 //!
 //! A primary needs the ACL `Write` on the topic (before Kafka 2.8 also `IdempotentWrite` on the cluster), a secondary `Read` on

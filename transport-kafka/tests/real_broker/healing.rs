@@ -31,6 +31,7 @@ pub(crate) mod any {
         a_topic_that_was_created_again_is_written_to,
         a_topic_that_was_created_again_with_fewer_partitions_is_written_to,
         an_event_of_a_wrong_clock_is_not_sent_and_the_clock_is_named,
+        more_replicas_demanded_than_there_are_hinder_nobody,
         a_connection_that_was_silent_for_long_is_not_used_again,
     }
 
@@ -55,6 +56,14 @@ pub(crate) mod any {
         topic.delete().await;
         topic.create(NewTopic::new(&topic.name, 1, TopicReplication::Fixed(1))).await;
         topic.heals(&mut sink, &application).await;
+    }
+
+    /// What `doctor` says of it. Older brokers refuse each event.
+    async fn more_replicas_demanded_than_there_are_hinder_nobody(shared: Arc<Shared>) {
+        let topic = Topic::new(&shared.servers());
+        let create = CreateTopic::new(1, 1).config("min.insync.replicas", "2");
+        let mut sink = soon(topic.kafka.clone().create_topic(create).sink().open()).await.unwrap();
+        send(&mut sink, "app", "one").await;
     }
 
     /// A network that forgets silent connections swallows what comes on them.
@@ -124,9 +133,13 @@ impl Topic {
 
     /// A sink whose sends give up soon.
     async fn sink(&self) -> KafkaSink {
+        self.sink_of(Duration::from_secs(2)).await
+    }
+
+    async fn sink_of(&self, send_timeout: Duration) -> KafkaSink {
         soon(async {
             loop {
-                match self.kafka.sink().send_timeout(Duration::from_secs(2)).open().await {
+                match self.kafka.sink().send_timeout(send_timeout).open().await {
                     Ok(sink) => break sink,
                     // Not known everywhere yet.
                     Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
@@ -201,7 +214,7 @@ async fn too_few_replicas_are_named_in_time_and_forgotten_when_they_are_enough(s
     let new =
         NewTopic::new(&topic.name, 1, TopicReplication::Variable(replicas)).set("min.insync.replicas", "2");
     topic.create(new).await;
-    let mut sink = soon(topic.kafka.sink().send_timeout(Duration::from_secs(4)).open()).await.unwrap();
+    let mut sink = topic.sink_of(Duration::from_secs(4)).await;
     send(&mut sink, "app", "before").await;
     let stopping = Arc::clone(&cluster);
     tokio::task::spawn_blocking(move || stopping.lock().unwrap().nodes_mut()[2].stop().unwrap())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use backup_tracker::ErrorKind;
+use backup_tracker::{ErrorKind, Result};
 use backup_tracker_kafka::{GroupInspection, Inspection};
 
 use super::settings;
@@ -40,20 +40,28 @@ pub(super) fn group(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
         },
     };
     checkup.push(position.finding);
-    checkup.push(match members {
-        Ok(0) => Finding::ok("group_members", "nobody has joined the group, as it should be"),
-        Ok(count) => Finding::problem(
-            "group_members",
-            format!("{count} members have joined the group: another program subscribes with it"),
-            "give the secondary a group of its own: with members in it the broker refuses its commits",
-        ),
-        Err(error) => Finding::untold("group_members", error, "the ACL `Describe` on the group"),
-    });
+    checkup.push(group_members(members));
     checkup.push(match &found.broker_settings {
         Ok(settings) => settings::group_retention(settings, need.absence),
         Err(error) => Finding::untold("group_retention", error, "the ACL `DescribeConfigs` on the cluster"),
     });
     position.lag
+}
+
+pub(super) fn group_members(members: &Result<usize>) -> Finding {
+    const CHECK: &str = "group_members";
+    const NEXT: &str =
+        "give the secondary a group of its own: with members in it the broker refuses its commits";
+    match members {
+        Ok(0) => Finding::ok(CHECK, "nobody has joined the group, as it should be"),
+        Ok(count) => {
+            let seen = format!("{count} members have joined the group: another program subscribes with it");
+            Finding::problem(CHECK, seen, NEXT)
+        }
+        // A group of the newer protocol: it exists because somebody subscribed.
+        Err(error) if error.kind() == ErrorKind::Config => Finding::problem(CHECK, error.message(), NEXT),
+        Err(error) => Finding::untold(CHECK, error, "the ACL `Describe` on the group"),
+    }
 }
 
 /// A finding about a position, and how far it is from the end of the topic.

@@ -18,8 +18,11 @@ pub(super) fn durability(settings: &BTreeMap<String, String>, replicas: usize, i
     let Some(least) = number::<usize>(settings, NAME) else { return not_told(CHECK, NAME) };
     let seen = format!("{NAME}={least}, {in_sync} of {replicas} replicas in sync");
     if least > replicas {
-        let next = format!("lower {NAME}, or raise the replication factor: nothing can be announced");
-        return Finding::problem(CHECK, seen, next);
+        let next = format!(
+            "lower {NAME}, or raise the replication factor: Kafka 4.3 is content with all replicas there are, an older broker may \
+             take no announcement"
+        );
+        return Finding::warning(CHECK, seen, next);
     }
     if least > in_sync {
         return Finding::problem(CHECK, seen, "start the brokers that are down: nothing can be announced");

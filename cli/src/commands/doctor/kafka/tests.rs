@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::group::{Position, position};
+use super::group::{Position, group_members, position};
 use super::settings::group_retention;
 use super::*;
 use crate::commands::doctor::finding::Verdict::{self, Ok, Problem, Unknown, Warning};
@@ -39,7 +39,7 @@ fn min_insync_replicas_must_be_more_than_one_less_than_all_and_fulfilled() {
         ("2", 3, 1, Problem),
         ("1", 3, 3, Warning),
         ("3", 3, 3, Warning),
-        ("2", 1, 1, Problem),
+        ("2", 1, 1, Warning),
         ("1", 1, 1, Ok),
     ] {
         let finding = durability(&settings(&[("min.insync.replicas", least)]), replicas, in_sync);
@@ -116,4 +116,17 @@ fn a_position_is_within_the_topic_or_lost() {
     assert_eq!(stands(&[Some((1, false))], &[(2, 5)]), (Problem, Some(3)), "it was trimmed away");
     assert_eq!(stands(&[Some((6, false))], &[(0, 5)]), (Problem, Some(5)), "the topic was made anew");
     assert_eq!(stands(&[Some((3, false)), None], &[(0, 3), (0, 2)]), (Ok, Some(2)), "a partition was added");
+}
+
+#[test]
+fn a_group_that_another_program_subscribes_with_is_a_problem_by_either_protocol() {
+    let error = |kind| Err(backup_tracker::Error::new(kind, "inspect", "seen"));
+    for (members, verdict) in [
+        (std::result::Result::Ok(0), Ok),
+        (std::result::Result::Ok(2), Problem),
+        (error(ErrorKind::Config), Problem),
+        (error(ErrorKind::Denied), Unknown),
+    ] {
+        assert_eq!(group_members(&members).verdict, verdict, "{members:?}");
+    }
 }
