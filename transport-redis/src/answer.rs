@@ -4,6 +4,7 @@ use redis::Value;
 
 use crate::entry::EntryId;
 use crate::log::{Mark, Numbers, Read, View};
+use crate::print::Print;
 
 /// What opening found.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) enum Opened {
 /// Where a session begins.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// The stream in which the group had its position is gone, and nobody has committed since.
+    /// What the position stood for is gone, and nobody has committed since.
     pub(crate) lost: bool,
     /// By which the group knows its stream; empty for an observer.
     pub(crate) token: String,
@@ -45,10 +46,18 @@ pub(crate) fn opened(answer: Value) -> Option<Opened> {
         (_, Ok(behind)) if behind < 100 => numbers.added.saturating_sub(behind as u64),
         _ => numbers.added.saturating_sub(numbers.length),
     };
-    let lost = state == "lost";
+    let noted = answer.id()?;
+    let print = answer.text()?.parse().ok();
+    let there = answer.there()?;
+    let noted = noted.map(|id| Mark { id, read: 0, print });
     // Nobody commits without a count.
     let committed = state == "committed" && behind < 0;
-    let mark = Mark { id, read };
+    // Also of a position that an earlier version moved on from there. One that was set by hand stands for nothing that was read.
+    let another = committed && noted.as_ref().is_some_and(|noted| numbers.is_another_log(noted, there));
+    let at_noted = noted.filter(|noted| committed && noted.id == id);
+    let (print, there) = at_noted.map_or((None, None), |noted| (noted.print, there));
+    let mark = Mark { id, read, print };
+    let lost = state == "lost" || another || numbers.lost_behind(&mark, there);
     Some(Opened::At(Box::new(Start { lost, token, committed, mark, numbers })))
 }
 
@@ -57,7 +66,10 @@ pub(crate) fn opened(answer: Value) -> Option<Opened> {
 pub(crate) enum Looked {
     /// There is no stream.
     Missing,
-    View(View),
+    /// The server knows a younger connection of the sink.
+    Stale,
+    /// The stream, and what stands at the place in question.
+    View(View, Option<Print>),
 }
 
 /// `None`: no answer that the script gives.
@@ -65,12 +77,13 @@ pub(crate) fn looked(answer: Value) -> Option<Looked> {
     let mut answer = Parts::new(answer)?;
     match &*answer.text()? {
         "missing" => return Some(Looked::Missing),
+        "stale" => return Some(Looked::Stale),
         "found" => {}
         _ => return None,
     }
     let token = answer.text()?;
     let numbers = answer.numbers()?;
-    Some(Looked::View(View { token, numbers }))
+    Some(Looked::View(View { token, numbers }, answer.there()?))
 }
 
 /// The token by which a group knows its stream, from what the hash holds for it; empty when it holds nothing.
@@ -106,12 +119,13 @@ fn described(info: Vec<Value>) -> Option<Numbers> {
             "length" => numbers.length = count(value)?,
             "entries-added" => numbers.added = count(value)?,
             "last-generated-id" => numbers.last = text(value)?.parse().ok()?,
+            "max-deleted-entry-id" => numbers.deleted = text(value)?.parse().ok()?,
             "first-entry" => numbers.first = end(value)?,
             "last-entry" => numbers.tail = end(value)?,
             _ => found -= 1,
         }
     }
-    (found == 5).then_some(numbers)
+    (found == 6).then_some(numbers)
 }
 
 fn count(value: Value) -> Option<u64> {
@@ -174,8 +188,16 @@ impl Parts {
     fn numbers(&mut self) -> Option<Numbers> {
         let added = u64::try_from(self.integer()?).ok()?;
         let length = u64::try_from(self.integer()?).ok()?;
-        let (first, tail, last) = (self.id()?, self.id()?, self.id()??);
-        Some(Numbers { added, length, first, tail, last })
+        let (first, tail, last, deleted) = (self.id()?, self.id()?, self.id()??, self.id()??);
+        Some(Numbers { added, length, first, tail, last, deleted })
+    }
+
+    /// What stands at a place: an array of one entry, or of none.
+    fn there(&mut self) -> Option<Option<Print>> {
+        match self.array()?.into_iter().next() {
+            None => Some(None),
+            Some(found) => entry(found).map(|(_, fields)| Some(Print::of(&fields))),
+        }
     }
 }
 
@@ -209,6 +231,8 @@ mod tests {
             Value::Int(1),
             bulk("last-generated-id"),
             bulk("9-0"),
+            bulk("max-deleted-entry-id"),
+            bulk("0-0"),
             bulk("entries-added"),
             Value::Int(5),
             bulk("first-entry"),
@@ -228,7 +252,8 @@ mod tests {
         let id = |text: &str| text.parse::<EntryId>().unwrap();
         assert_eq!(view.token, "token");
         let (first, tail) = (Some(id("8-1")), Some(id("9-0")));
-        assert_eq!(view.numbers, Numbers { added: 5, length: 2, first, tail, last: id("9-0") });
+        let expected = Numbers { added: 5, length: 2, first, tail, last: id("9-0"), deleted: id("0-0") };
+        assert_eq!(view.numbers, expected);
         assert_eq!(entries.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id("8-1"), id("9-0")]);
 
         let (view, _) = view_and_entries(vec![info(Value::Nil, Value::Nil), read], false).unwrap();

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use backup_tracker::transport::{Place, not_blank, not_zero};
-use backup_tracker::{Error, Result, StartAt};
+use backup_tracker::transport::{DEFAULT_CONTACT_TIME, Place, not_blank, not_zero};
+use backup_tracker::{Error, Result, Secret, StartAt};
 use redis::ConnectionInfo;
 
 use crate::access::Access;
@@ -35,8 +35,12 @@ pub struct Redis {
 
 impl Redis {
     /// The stream with the key `topic` on the server at this URL: `redis://[[user]:password@]host[:port][/database]`,
-    /// `rediss://…` with TLS, or `unix:///path/to/socket`.
-    pub fn new(url: impl Into<String>, topic: impl Into<String>) -> Self {
+    /// `rediss://…` with TLS, `unix:///path/to/socket`, or `redis+sentinel://host[:port][,host[:port]…]/name` for the primary that
+    /// sentinels know by this name.
+    ///
+    /// A [`Secret`] is read again for every connection: [`Secret::file`] for a URL in a file that is renewed. So are all secrets
+    /// below.
+    pub fn new(url: impl Into<Secret>, topic: impl Into<String>) -> Self {
         Self::with(Access::url(url.into()), topic.into())
     }
 
@@ -52,21 +56,21 @@ impl Redis {
 
     /// The ACL user; it wins over the URL's. The server's `default` user unless either is set.
     #[must_use]
-    pub fn user(mut self, user: impl Into<String>) -> Self {
+    pub fn user(mut self, user: impl Into<Secret>) -> Self {
         self.access.user = Some(user.into());
         self
     }
 
     /// The password; it wins over the URL's. It is never shown, neither in `Debug` nor in an error.
     #[must_use]
-    pub fn password(mut self, password: impl Into<String>) -> Self {
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.access.password = Some(password.into());
         self
     }
 
     /// The authorities, as PEM, that a `rediss://` server's certificate is checked against; those of the system unless set.
     #[must_use]
-    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+    pub fn ca_certificates(mut self, pem: impl Into<Secret>) -> Self {
         self.access.certificates.authorities = Some(pem.into());
         self
     }
@@ -74,7 +78,7 @@ impl Redis {
     /// The certificate chain and the private key, as PEM, with which this client shows who it is to a `rediss://` server
     /// that asks.
     #[must_use]
-    pub fn client_certificate(mut self, chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+    pub fn client_certificate(mut self, chain_pem: impl Into<Secret>, key_pem: impl Into<Secret>) -> Self {
         self.access.certificates.client = Some((chain_pem.into(), key_pem.into()));
         self
     }
@@ -115,6 +119,7 @@ impl Redis {
             group: Some(group.into()),
             start: StartAt::default(),
             request_timeout: DEFAULT_REQUEST_TIMEOUT,
+            contact_time: DEFAULT_CONTACT_TIME,
         }
     }
 
@@ -126,22 +131,14 @@ impl Redis {
 
     pub(crate) fn check(&self) -> Result<()> {
         not_blank("topic", &self.topic)?;
-        not_zero("open timeout", self.open_timeout)?;
-        self.access.check()
+        not_zero("open timeout", self.open_timeout)
     }
 }
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.access.shown();
-        let (server, database, user) = match &shown {
-            Some((server, database, user)) => (Some(server), Some(database), user.as_ref()),
-            None => (None, None, None),
-        };
+        // Without the server: it may be a secret, which is read for connections only.
         f.debug_struct("Redis")
-            .field("server", &server)
-            .field("database", &database)
-            .field("user", &user)
             .field("topic", &self.topic)
             .field("open_timeout", &self.open_timeout)
             .field("create_stream", &self.create)
@@ -239,6 +236,7 @@ pub struct RedisSourceBuilder {
     pub(crate) group: Option<String>,
     pub(crate) start: StartAt,
     pub(crate) request_timeout: Duration,
+    pub(crate) contact_time: Duration,
 }
 
 impl RedisSourceBuilder {
@@ -253,6 +251,15 @@ impl RedisSourceBuilder {
     /// fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable); [`DEFAULT_REQUEST_TIMEOUT`] unless set.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// Within which time `next` reports that the source is out of contact with its stream (S13);
+    /// [`DEFAULT_CONTACT_TIME`] unless set. A look at the stream may take half of it, also when
+    /// [`request_timeout`](Self::request_timeout) is longer. The server is asked four times in it, at least every 3 s, so that a
+    /// short one costs requests.
+    pub fn contact_time(mut self, time: Duration) -> Self {
+        self.contact_time = time;
         self
     }
 
@@ -272,6 +279,7 @@ impl RedisSourceBuilder {
             not_blank("group", group)?;
         }
         not_zero("request timeout", self.request_timeout)?;
+        not_zero("contact time", self.contact_time)?;
         let mut place = Place::new(&*self.redis.topic);
         place.group.clone_from(&self.group);
         RedisSource::open(self, place).await

@@ -20,6 +20,8 @@ const OPERATION: &str = "inspect";
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
+    /// Whether the server lets this client in, whatever it may do then.
+    pub signed_in: Result<()>,
     /// What the server says of itself (`INFO`): `redis_version`, `role`, `aof_enabled`, `maxmemory_policy`, ….
     pub info: Result<BTreeMap<String, String>>,
     /// Its settings, which many users may not see (`CONFIG GET`): `appendfsync`, `maxmemory` and the like.
@@ -112,11 +114,17 @@ impl Redis {
             not_blank("group", group)?;
             place = place.with_group(group);
         }
-        let link = Link::new(self.access.client(&place)?);
+        let link = Link::new(self.access.clone());
         let look = Look { place, link, deadline: Deadline::after(self.open_timeout) };
         Ok(match look.link.connect(look.deadline).await {
             Ok(_) => look.all().await,
-            Err(failure) => Inspection::nothing(&look.place.failure(OPERATION, failure)),
+            Err(failure) => {
+                let failure = match failure.setting() {
+                    Ok(error) => return Err(error),
+                    Err(failure) => failure,
+                };
+                Inspection::nothing(&look.place.failure(OPERATION, failure))
+            }
         })
     }
 }
@@ -125,6 +133,7 @@ impl Inspection {
     fn nothing(error: &Error) -> Self {
         let refused = || Err(error.clone());
         Self {
+            signed_in: Err(error.clone()),
             info: Err(error.clone()),
             settings: Err(error.clone()),
             clock: Err(error.clone()),
@@ -145,6 +154,7 @@ struct Look {
 
 impl Look {
     async fn all(&self) -> Inspection {
+        let signed_in = self.signed_in().await;
         let info = self.info().await;
         let mut settings = cmd("CONFIG");
         settings.arg("GET").arg(&["append*", "maxmemory*", "min-replicas-*", "timeout"]);
@@ -159,12 +169,21 @@ impl Look {
         };
         let user = self.ask_text(cmd("ACL").arg("WHOAMI")).await;
         let permissions = self.permissions(user.as_deref()).await;
-        Inspection { info, settings, clock, key, stream, groups, user, permissions }
+        Inspection { signed_in, info, settings, clock, key, stream, groups, user, permissions }
     }
 
     async fn ask(&self, command: &Cmd) -> Result<Value> {
-        let answer = self.link.ask(command, self.deadline).await;
+        let answer = self.link.probe(command, self.deadline).await;
         answer.map_err(|failure| self.place.failure(OPERATION, failure))
+    }
+
+    /// Without a password the server takes connections, and refuses everything else.
+    async fn signed_in(&self) -> Result<()> {
+        match self.link.probe(&cmd("PING"), self.deadline).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_forbidden() => Ok(()),
+            Err(failure) => Err(self.place.failure(OPERATION, failure)),
+        }
     }
 
     fn strange(&self) -> Error {
@@ -259,8 +278,10 @@ impl Look {
             command
         };
         let script = run(COMMIT, topic);
+        // A primary's program looks at the log before it announces.
         let primary = [
             script.clone(),
+            observe(topic, ""),
             command("EXISTS", &[topic]),
             command("TIME", &[]),
             command("HGETALL", &[&side]),
@@ -284,7 +305,7 @@ impl Look {
             command("XGROUP", &["SETID", topic, "group", "0"]),
         ];
         let observer = [
-            observe(topic),
+            observe(topic, ""),
             command("EXISTS", &[topic]),
             command("XINFO", &["STREAM", topic]),
             command("XRANGE", &[topic, "-", "+"]),

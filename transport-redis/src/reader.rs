@@ -3,21 +3,22 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
+use backup_tracker::StartAt;
 use backup_tracker::transport::Place;
-use backup_tracker::{Result, StartAt};
-use redis::{Client, Cmd, Value};
+use redis::{Cmd, Value};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::answer::{self, Looked, Opened, Start};
 use crate::config::RedisSourceBuilder;
+use crate::contact::{self, Times};
 use crate::entry::EntryId;
-use crate::error::{Failure, RedisErrors};
+use crate::error::{Cause, Failure};
 use crate::link::{Deadline, Link};
-use crate::log::{Entry, Found, Mark, View};
+use crate::log::{Entry, Found, Mark};
 use crate::script;
 
 /// How many entries are fetched at first, and how many at most.
@@ -25,10 +26,6 @@ pub(crate) const LEAST_COUNT: usize = 64;
 const MOST_COUNT: usize = 1024;
 /// How many bytes a fetch may bring if the entries stay as large as the last ones were. Twice as many may wait in memory.
 const FETCH_BYTES: usize = 1024 * 1024;
-/// How long the server may hold a read that has nothing to return. Then it is asked again, which shows a connection that
-/// died in silence.
-const BLOCK: Duration = Duration::from_secs(3);
-const READ: &str = "read";
 
 /// Cheap to clone, for the tasks that it starts.
 #[derive(Clone)]
@@ -38,11 +35,20 @@ pub(crate) struct Reader {
     pub(crate) group: Option<Arc<str>>,
     start: StartAt,
     create: bool,
-    request_timeout: Duration,
+    pub(crate) times: Times,
     /// Answers at once, always.
     pub(crate) requests: Link,
     /// May be held by a read that blocks.
     waiting: Link,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Whether the last thing heard was that the stream is there, and what is in it.
+    in_contact: AtomicBool,
+    /// Whether the user may not ask what the server is.
+    may_not_ask: AtomicBool,
 }
 
 /// What a look at the stream came to.
@@ -59,21 +65,23 @@ pub(crate) enum Step {
 }
 
 impl Reader {
-    pub(crate) fn new(client: Client, builder: &RedisSourceBuilder, place: Place) -> Self {
+    pub(crate) fn new(builder: &RedisSourceBuilder, place: Place) -> Self {
+        let link = || Link::new(builder.redis.access.clone());
         Self {
             place,
             group: builder.group.as_deref().map(Arc::from),
             start: builder.start,
             create: builder.redis.create,
-            request_timeout: builder.request_timeout,
-            requests: Link::new(client.clone()),
-            waiting: Link::new(client),
+            times: Times::new(builder.contact_time, builder.request_timeout),
+            requests: link(),
+            waiting: link(),
+            shared: Arc::default(),
         }
     }
 
     /// Finds the group, or creates it. Without a group, only looks.
-    pub(crate) async fn open(&self, operation: &'static str, deadline: Deadline) -> Result<Opened> {
-        let Some(group) = &self.group else { return self.observe(operation, deadline).await };
+    pub(crate) async fn open(&self, deadline: Deadline) -> Result<Opened, Failure> {
+        let Some(group) = &self.group else { return self.observe(deadline).await };
         let start = match self.start {
             StartAt::Earliest => "earliest",
             StartAt::Latest => "latest",
@@ -81,38 +89,41 @@ impl Reader {
         let create = if self.create { "create" } else { "" };
         let token = Uuid::new_v4().simple().to_string();
         let command = script::run_with(script::OPEN, &self.place.topic, &[&**group, start, create, &token]);
-        let answer = self.requests.ask(&command, deadline).await;
-        let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
-        answer::opened(answer).ok_or_else(|| self.place.strange(operation))
+        let answer = self.requests.ask(&command, deadline).await?;
+        answer::opened(answer).ok_or_else(Failure::strange)
     }
 
-    async fn observe(&self, operation: &'static str, deadline: Deadline) -> Result<Opened> {
-        let answer = self.requests.ask(&self.look(), deadline).await;
-        let answer = answer.map_err(|failure| self.place.failure(operation, failure))?;
-        match answer::looked(answer).ok_or_else(|| self.place.strange(operation))? {
+    async fn observe(&self, deadline: Deadline) -> Result<Opened, Failure> {
+        match self.look(None, deadline).await? {
             Looked::Missing => Ok(Opened::Missing),
-            Looked::View(View { token, numbers, .. }) => {
+            Looked::View(view, _) => {
                 let mark = match self.start {
-                    StartAt::Earliest => numbers.earliest(),
-                    StartAt::Latest => numbers.latest(),
+                    StartAt::Earliest => view.numbers.earliest(),
+                    StartAt::Latest => view.numbers.latest(),
                 };
-                Ok(Opened::At(Box::new(Start { lost: false, token, committed: false, mark, numbers })))
+                let start =
+                    Start { lost: false, token: view.token, committed: false, mark, numbers: view.numbers };
+                Ok(Opened::At(Box::new(start)))
             }
+            Looked::Stale => Err(Failure::strange()),
         }
     }
 
-    /// The command that looks at the stream.
-    pub(crate) fn look(&self) -> Cmd {
+    /// Looks at the stream, and at what stands at a place.
+    pub(crate) async fn look(&self, at: Option<EntryId>, deadline: Deadline) -> Result<Looked, Failure> {
         let topic = &self.place.topic;
-        match &self.group {
-            Some(group) => script::run_with(script::LOOK, topic, &[&**group]),
-            None => script::observe(topic),
-        }
+        let at = at.map(|id| id.to_string()).unwrap_or_default();
+        let command = match &self.group {
+            Some(group) => script::run_with(script::LOOK, topic, &[&**group, &at]),
+            None => script::observe(topic, &at),
+        };
+        let answer = self.requests.ask(&command, deadline).await?;
+        answer::looked(answer).ok_or_else(Failure::strange)
     }
 
-    /// The commands that look at the stream and read what follows, without a script, which would turn every field into a value
+    /// The commands that look at the stream and read from a place on, without a script, which would turn every field into a value
     /// of its own and back. Whether the group is there is asked in a way that costs the same however many groups there are.
-    fn read(&self, behind: EntryId, count: usize) -> Vec<Cmd> {
+    fn read(&self, from: EntryId, count: usize) -> Vec<Cmd> {
         let topic = &self.place.topic;
         let (mut commands, mut info, mut range) = (Vec::new(), redis::cmd("XINFO"), redis::cmd("XRANGE"));
         if let Some(group) = &self.group {
@@ -122,100 +133,154 @@ impl Reader {
             commands.extend([held, has]);
         }
         info.arg("STREAM").arg(topic);
-        range.arg(topic).arg(format!("({behind}")).arg("+").arg("COUNT").arg(count);
+        range.arg(topic).arg(from.to_string()).arg("+").arg("COUNT").arg(with_its_own(count));
         commands.extend([info, range]);
         commands
     }
 
     /// As [`read`](Self::read), more slowly, for a server that takes no transaction.
-    async fn read_in_a_script(&self, behind: EntryId, count: usize) -> Result<Vec<Value>, Failure> {
+    async fn read_in_a_script(&self, from: EntryId, count: usize) -> Result<Vec<Value>, Failure> {
         let topic = &self.place.topic;
-        let arguments = |group: &str| [group.to_owned(), behind.to_string(), count.to_string()];
+        let arguments = |group: &str| [group.to_owned(), from.to_string(), with_its_own(count).to_string()];
         let command = match &self.group {
             Some(group) => script::run_with(script::FETCH, topic, &arguments(group)),
             None => script::read_only(script::FETCH, topic, &arguments("")),
         };
-        let answer = self.requests.ask(&command, Deadline::after(self.request_timeout)).await;
-        answer.map(|answers| match answers {
-            Value::Array(answers) => answers,
-            _ => Vec::new(),
-        })
+        match self.requests.ask(&command, Deadline::after(self.times.look)).await? {
+            Value::Array(answers) => Ok(answers),
+            _ => Err(Failure::strange()),
+        }
     }
 
     /// Starts to look for what follows the mark, so many entries at most, and to wait until something does.
-    pub(crate) fn follow(&self, token: String, mark: Mark, count: usize) -> Task<Result<Step>> {
+    pub(crate) fn follow(&self, token: String, mark: Mark, count: usize) -> Task<Result<Step, Failure>> {
         let reader = self.clone();
         Task::start(async move {
-            let mut mark = mark;
-            let deadline = Deadline::after(reader.request_timeout);
-            let commands = reader.read(mark.id, count);
-            let mut answer = reader.requests.ask_at_once(None, commands, deadline).await;
-            loop {
-                let refused = answer.as_ref().is_err_and(Failure::is_out_of_memory);
-                if refused {
-                    answer = reader.read_in_a_script(mark.id, count).await;
-                }
-                let answers = match answer {
-                    Err(failure) if failure.is_gone() => return Ok(Step::Lost),
-                    answer => answer.map_err(|failure| reader.place.failure(READ, failure))?,
-                };
-                let (view, entries) = answer::view_and_entries(answers, reader.group.is_some())
-                    .ok_or_else(|| reader.place.strange(READ))?;
-                if view.token != token {
-                    return Ok(Step::Lost);
-                }
-                match view.behind(entries, &mark, count) {
-                    Found::Lost => return Ok(Step::Lost),
-                    Found::Entries(entries, next) if !entries.is_empty() => {
-                        return Ok(Step::Entries(entries, next));
-                    }
-                    Found::Entries(_, next) => mark = next,
-                }
-                // The next look is with the server when the waiting ends, and costs no way there and back.
-                let wait = Some(reader.waiting_behind(mark.id));
-                let commands = reader.read(mark.id, count);
-                answer = reader.waiting.ask_at_once(wait, commands, reader.waiting_deadline()).await;
-            }
+            let step = reader.following(token, mark, count).await;
+            step.inspect_err(|failure| reader.fails(failure))
         })
+    }
+
+    async fn following(&self, token: String, mut mark: Mark, count: usize) -> Result<Step, Failure> {
+        let deadline = Deadline::after(self.times.look);
+        let mut answer = self.requests.ask_at_once(None, self.read(mark.id, count), deadline).await;
+        let mut waited = false;
+        loop {
+            if answer.as_ref().is_err_and(Failure::is_out_of_memory) {
+                answer = self.read_in_a_script(mark.id, count).await;
+            }
+            let answers = match answer {
+                Err(failure) if failure.is_gone() => return Ok(Step::Lost),
+                answer => answer?,
+            };
+            let (view, entries) =
+                answer::view_and_entries(answers, self.group.is_some()).ok_or_else(Failure::strange)?;
+            if view.token != token {
+                return Ok(Step::Lost);
+            }
+            match view.behind(entries, &mark, count) {
+                Found::Lost => return Ok(Step::Lost),
+                Found::Entries(entries, next) if !entries.is_empty() => {
+                    return Ok(Step::Entries(entries, next));
+                }
+                Found::Entries(_, next) => mark = next,
+            }
+            // Not with each record: what is on its way when it is asked comes later for it.
+            if waited || !self.is_in_contact() {
+                self.check_replica().await?;
+            }
+            self.hears(true);
+            waited = true;
+            // The next look is with the server when the waiting ends, and costs no way there and back.
+            let wait = Some(self.waiting_behind(mark.id));
+            let commands = self.read(mark.id, count);
+            answer = self.waiting.ask_at_once(wait, commands, Deadline::after(self.times.waiting)).await;
+        }
     }
 
     /// Starts to open the group anew after its stream went; when there is no stream, says so at once, or waits for one.
-    pub(crate) fn reopen(&self, wait: bool) -> Task<Result<Step>> {
+    pub(crate) fn reopen(&self, wait: bool) -> Task<Result<Step, Failure>> {
         let reader = self.clone();
         Task::start(async move {
-            loop {
-                let deadline = Deadline::after(reader.request_timeout);
-                match reader.open(READ, deadline).await? {
-                    Opened::At(start) => {
-                        let Start { token, numbers, .. } = *start;
-                        return Ok(Step::Opened { token, earliest: numbers.earliest() });
-                    }
-                    Opened::Missing if wait => reader.wait(EntryId::default()).await?,
-                    Opened::Missing => return Ok(Step::Gone),
-                }
-            }
+            let step = reader.reopening(wait).await;
+            step.inspect_err(|failure| reader.fails(failure))
         })
     }
 
-    /// Waits until there is an entry behind this one, or for a while.
-    async fn wait(&self, behind: EntryId) -> Result<()> {
-        let answer = self.waiting.ask(&self.waiting_behind(behind), self.waiting_deadline()).await;
-        answer.map(drop).map_err(|failure| self.place.failure(READ, failure))
+    async fn reopening(&self, wait: bool) -> Result<Step, Failure> {
+        loop {
+            match self.open(Deadline::after(self.times.look)).await? {
+                Opened::At(start) => {
+                    let Start { token, numbers, .. } = *start;
+                    self.hears(true);
+                    return Ok(Step::Opened { token, earliest: numbers.earliest() });
+                }
+                Opened::Missing if wait => {
+                    self.hears(false);
+                    let command = self.waiting_behind(EntryId::default());
+                    self.waiting.ask(&command, Deadline::after(self.times.waiting)).await?;
+                }
+                Opened::Missing => {
+                    self.hears(false);
+                    return Ok(Step::Gone);
+                }
+            }
+        }
     }
 
     /// The command that the server holds until there is an entry behind this one, or for a while. What it returns is left aside:
-    /// the look that follows tells the same, and the state of the stream with it.
+    /// the look that follows shows the same, and the state of the stream with it.
     fn waiting_behind(&self, behind: EntryId) -> Cmd {
         let mut command = redis::cmd("XREAD");
-        let block = BLOCK.as_millis().to_string();
+        let block = self.times.block.as_millis().max(1).to_string();
         command.arg("COUNT").arg(1).arg("BLOCK").arg(block);
         command.arg("STREAMS").arg(&self.place.topic).arg(behind.to_string());
         command
     }
 
-    fn waiting_deadline(&self) -> Deadline {
-        Deadline::after(self.request_timeout.saturating_add(BLOCK))
+    /// A replica answers whether or not it still hears of anything.
+    async fn check_replica(&self) -> Result<(), Failure> {
+        if self.shared.may_not_ask.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let deadline = Deadline::after(self.times.look);
+        match self.requests.probe(&contact::question(), deadline).await {
+            Ok(answer) => match contact::stale(answer, self.times.silence) {
+                Some(reason) => Err(Failure::new(true, Cause::Stale(reason))),
+                None => Ok(()),
+            },
+            Err(failure) if failure.is_broken() => Err(failure),
+            // Not every user may.
+            Err(_) => {
+                self.shared.may_not_ask.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
+
+    /// What swallowed one connection has probably swallowed the other as well, and nobody has found out yet: both are made anew,
+    /// so that what works again is found at once.
+    fn fails(&self, failure: &Failure) {
+        self.hears(false);
+        if failure.is_broken() {
+            self.requests.give_up_any();
+            self.waiting.give_up_any();
+        }
+    }
+
+    fn hears(&self, all_is_well: bool) {
+        self.shared.in_contact.store(all_is_well, Ordering::Relaxed);
+    }
+
+    /// Whether the last thing heard was that all is well.
+    pub(crate) fn is_in_contact(&self) -> bool {
+        self.shared.in_contact.load(Ordering::Relaxed)
+    }
+}
+
+/// So many, and the one at the mark.
+const fn with_its_own(count: usize) -> usize {
+    count + 1
 }
 
 /// How many entries to fetch when so many came last, with so many bytes together.

@@ -31,11 +31,9 @@ pub(crate) fn run(script: &str, topic: &str) -> Cmd {
     command
 }
 
-/// The command that looks at a topic's stream alone, and that the server lets write nothing.
-pub(crate) fn observe(topic: &str) -> Cmd {
-    let mut command = redis::cmd("EVAL_RO");
-    command.arg(OBSERVE).arg(1).arg(topic);
-    command
+/// The command that looks at a topic's stream alone, and at what stands at a place in it, and that the server lets write nothing.
+pub(crate) fn observe(topic: &str, place: &str) -> Cmd {
+    read_only(OBSERVE, topic, &[place])
 }
 
 /// The command that runs a script which writes nothing, for an observer: on the stream alone.

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use backup_tracker::transport::Place;
 use backup_tracker::{Delivery, Error, ErrorKind, Event, Result, Sink};
 use redis::{Cmd, Value};
+use tracing::warn;
 use uuid::Uuid;
 
-use crate::answer;
+use crate::answer::{self, Looked};
 use crate::config::{RedisSinkBuilder, Replicas};
 use crate::entry;
 use crate::error::{Failure, RedisErrors};
-use crate::link::{CENTURY, Connection, Deadline, Link};
+use crate::link::{CENTURY, Connection, Deadline, Link, moved};
+use crate::log::Mark;
+use crate::print::Print;
 use crate::script;
 
 const OPEN: &str = "open the sink";
@@ -42,6 +45,8 @@ pub struct RedisSink {
     /// By which the server knows this sink's connections.
     id: String,
     registered: Option<Registered>,
+    /// The last event that the server acknowledged, where it stands.
+    acknowledged: Option<Mark>,
 }
 
 /// The connection that has the word.
@@ -63,7 +68,7 @@ struct Settings {
 
 impl RedisSink {
     pub(crate) async fn open(builder: RedisSinkBuilder, place: Place) -> Result<Self> {
-        let link = Link::new(builder.redis.access.client(&place)?);
+        let link = Link::new(builder.redis.access.clone());
         let settings = Settings {
             send_timeout: builder.send_timeout,
             max_event_bytes: builder.max_event_bytes,
@@ -72,7 +77,7 @@ impl RedisSink {
             create: builder.redis.create,
         };
         let id = Uuid::new_v4().simple().to_string();
-        let mut sink = Self { place, link, settings, id, registered: None };
+        let mut sink = Self { place, link, settings, id, registered: None, acknowledged: None };
         sink.connect(OPEN, Deadline::after(builder.redis.open_timeout)).await?;
         Ok(sink)
     }
@@ -90,31 +95,53 @@ impl RedisSink {
             _ => true,
         };
         let mut answer = self.register(&mut connection, deadline).await;
-        if !fresh && answer.as_ref().is_err_and(Failure::wants_another_connection) {
+        let elsewhere = moved(&answer);
+        if elsewhere || (!fresh && answer.as_ref().is_err_and(Failure::wants_another_connection)) {
             connection = self.connection(operation, deadline).await?;
             answer = self.register(&mut connection, deadline).await;
         }
-        let answer = answer.map_err(|failure| self.unsent(operation, failure))?;
-        match answer::text(answer).as_deref() {
-            Some("ready") => {}
-            Some("missing") if self.settings.create => {}
-            Some("missing") => return Err(self.place.missing(operation)),
-            Some("stale") => return Err(self.stale(&connection, operation)),
-            _ => return Err(self.place.strange(operation).with_delivery(Delivery::NotSent)),
+        match answer.map_err(|failure| self.unsent(operation, failure))? {
+            Looked::View(view, there) => {
+                let known = self.acknowledged.take_if(|known| view.numbers.is_another_log(known, there));
+                self.warn_of(known);
+            }
+            Looked::Missing => {
+                let known = self.acknowledged.take();
+                self.warn_of(known);
+                if !self.settings.create {
+                    return Err(self.place.missing(operation));
+                }
+            }
+            Looked::Stale => return Err(self.stale(&connection, operation)),
         }
         let now = Instant::now();
         self.registered = Some(Registered { generation: connection.generation, since: now, answered: now });
         Ok(connection)
     }
 
+    /// The server no longer has what it acknowledged: it is a replica that was promoted before it had the event, or came back
+    /// from a backup. Sending goes on, because whatever is announced next is true; what was lost is for people to look at.
+    fn warn_of(&self, lost: Option<Mark>) {
+        if let Some(Mark { id, .. }) = lost {
+            warn!(
+                topic = %self.place.topic,
+                entry = %id,
+                "the server no longer holds the last event that it acknowledged; what was announced may be lost for whoever had not \
+                 read it, also the beginning of an operation that is running"
+            );
+        }
+    }
+
     async fn connection(&self, operation: &'static str, deadline: Deadline) -> Result<Connection> {
         self.link.connect(deadline).await.map_err(|failure| self.unsent(operation, failure))
     }
 
-    async fn register(&self, connection: &mut Connection, deadline: Deadline) -> Result<Value, Failure> {
+    async fn register(&self, connection: &mut Connection, deadline: Deadline) -> Result<Looked, Failure> {
         let mut command = script::run(script::REGISTER, &self.place.topic);
-        command.arg(&self.id).arg(connection.generation).arg(FORGET_SECONDS);
-        self.link.ask_on(connection, &command, deadline).await
+        let known = self.acknowledged.as_ref().map(|known| known.id.to_string()).unwrap_or_default();
+        command.arg(&self.id).arg(connection.generation).arg(FORGET_SECONDS).arg(known);
+        let answer = self.link.ask_on(connection, &command, deadline).await?;
+        answer::looked(answer).ok_or_else(Failure::strange)
     }
 
     fn unsent(&self, operation: &'static str, failure: Failure) -> Error {
@@ -187,8 +214,12 @@ impl Sink for RedisSink {
         match answer::text(answer).as_deref() {
             Some("missing") => return Err(self.place.missing(SEND)),
             Some("stale") => return Err(self.stale(&connection, SEND)),
-            Some(id) if id.parse::<entry::EntryId>().is_ok() => {}
-            _ => return Err(self.place.strange(SEND)),
+            Some(id) => {
+                let Ok(id) = id.parse::<entry::EntryId>() else { return Err(self.place.strange(SEND)) };
+                let print = Some(Print::of_texts(&entry::fields(event)));
+                self.acknowledged = Some(Mark { id, read: 0, print });
+            }
+            None => return Err(self.place.strange(SEND)),
         }
         if let Some(registered) = &mut self.registered {
             registered.answered = Instant::now();

@@ -7,15 +7,18 @@ use std::time::Duration;
 use backup_tracker::transport::Place;
 use backup_tracker::wire::Others;
 use backup_tracker::{Error, ErrorKind, EventSource, Record, Remaining, Result};
+use redis::Cmd;
+use tokio::time::timeout;
 
 use crate::answer::{self, Looked, Opened, Start};
 use crate::config::RedisSourceBuilder;
 use crate::entry;
-use crate::error::RedisErrors;
+use crate::error::{Failure, RedisErrors};
 use crate::link::Deadline;
 use crate::log::{Entry, Mark};
 use crate::reader::{LEAST_COUNT, Reader, Step, Task, next_count};
 use crate::script;
+use crate::shell::command_line;
 
 const OPEN: &str = "open the source";
 const READ: &str = "read";
@@ -49,24 +52,20 @@ pub struct RedisSource {
     count: usize,
     /// The look at the stream that is going on. It outlives a `next` that is dropped, so that asking again and again gets
     /// on.
-    step: Option<Task<Result<Step>>>,
+    step: Option<Task<Result<Step, Failure>>>,
+    /// Why nothing can be read, as `next` said it last.
+    trouble: Option<Error>,
 }
 
 impl RedisSource {
     pub(crate) async fn open(builder: RedisSourceBuilder, place: Place) -> Result<Self> {
-        let client = builder.redis.access.client(&place)?;
-        let reader = Reader::new(client, &builder, place.clone());
+        let reader = Reader::new(&builder, place.clone());
         let deadline = Deadline::after(builder.redis.open_timeout);
-        let Start { lost, token, committed, mark, numbers } = match reader.open(OPEN, deadline).await? {
+        let opened = reader.open(deadline).await.map_err(|failure| place.failure(OPEN, failure))?;
+        let Start { lost, token, committed, mark, .. } = match opened {
             Opened::At(start) => *start,
-            Opened::Missing if reader.group.is_some() => return Err(place.missing(OPEN)),
-            Opened::Missing => {
-                let message =
-                    "there is no such stream, and an observer creates none; the first sink or group may";
-                return Err(place.error(ErrorKind::NotFound, OPEN, message));
-            }
+            Opened::Missing => return Err(place.missing(OPEN)),
         };
-        let lost = lost || numbers.lost_behind(&mark);
         Ok(Self {
             place,
             reader,
@@ -81,6 +80,7 @@ impl RedisSource {
             others: None,
             count: LEAST_COUNT,
             step: None,
+            trouble: None,
         })
     }
 
@@ -93,8 +93,7 @@ impl RedisSource {
         self.token = token;
         self.resumed = false;
         self.goes_on_at(mark);
-        let message =
-            "the stream was trimmed, deleted or recreated under the position; going on at the earliest entry";
+        let message = "the stream was trimmed, deleted, recreated or restored under the position; going on at the earliest entry";
         self.place.error(ErrorKind::Lost, READ, message)
     }
 
@@ -122,7 +121,7 @@ impl RedisSource {
     }
 
     /// Starts a look at the stream, unless one is going on.
-    fn look(&mut self) -> &mut Task<Result<Step>> {
+    fn look(&mut self) -> &mut Task<Result<Step, Failure>> {
         self.step.get_or_insert_with(|| match &self.token {
             // A group that was lost is opened anew, at the earliest entry.
             Some(token) if !self.lost => self.reader.follow(token.clone(), self.fetched.clone(), self.count),
@@ -130,15 +129,47 @@ impl RedisSource {
         })
     }
 
-    /// Looks at the stream until there is something to say.
+    /// Looks at the stream until there is something to say. While nothing can be read it says so again and again, and goes on
+    /// trying in between (S13).
     async fn step(&mut self) -> Result<Step> {
-        let step = self.look();
-        let answer = step.await;
-        self.step = None;
-        answer.unwrap_or_else(|| {
-            Err(self.place.error(ErrorKind::Unavailable, READ, "the runtime is going away"))
-        })
+        let again = self.reader.times.again;
+        loop {
+            let waits = self.trouble.is_some();
+            let step = self.look();
+            let answer = if waits { timeout(again, step).await } else { Ok(step.await) };
+            match (answer, &self.trouble) {
+                (Err(_), Some(trouble)) if !self.reader.is_in_contact() => return Err(trouble.clone()),
+                // It is there again, and nothing comes.
+                (Err(_), _) => self.trouble = None,
+                (Ok(answer), _) => {
+                    self.step = None;
+                    self.trouble = None;
+                    return match answer {
+                        Some(Ok(step)) => Ok(step),
+                        Some(Err(failure)) => Err(self.fails(failure)),
+                        None => Err(going_away(&self.place)),
+                    };
+                }
+            }
+        }
     }
+
+    /// The error of a failure, which is said again until there is something else to say.
+    fn fails(&mut self, failure: Failure) -> Error {
+        let error = self.place.trouble(READ, failure);
+        self.trouble = Some(error.clone());
+        error
+    }
+
+    async fn ask(&self, operation: &'static str, command: &Cmd) -> Result<String> {
+        let answer = self.reader.requests.ask(command, self.deadline()).await;
+        let answer = answer.and_then(|answer| answer::text(answer).ok_or_else(Failure::strange));
+        answer.map_err(|failure| self.place.trouble(operation, failure))
+    }
+}
+
+fn going_away(place: &Place) -> Error {
+    place.error(ErrorKind::Unavailable, READ, "the runtime is going away")
 }
 
 /// The group belongs to another application.
@@ -146,16 +177,9 @@ fn taken_by(place: &Place, operation: &'static str, owner: &str, application: &s
     let group = place.group.as_deref().unwrap_or_default();
     let destroy = command_line(&["XGROUP", "DESTROY", &place.topic, group]);
     let side = script::side_key(&place.topic);
-    let forget = command_line(&["HDEL", &side, &format!("group:{group}"), &format!("application:{group}")]);
+    let fields = ["group", "application", "entry"].map(|name| format!("{name}:{group}"));
+    let forget = command_line(&["HDEL", &side, &fields[0], &fields[1], &fields[2]]);
     place.claimed_by(operation, owner, application, Some(&format!("`{destroy}` and `{forget}`")))
-}
-
-/// What to type into a shell.
-fn command_line(words: &[&str]) -> String {
-    let plain = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":._-".contains(&byte));
-    words.iter().fold("redis-cli".to_owned(), |line, word| {
-        if plain(word) { line + " " + word } else { format!("{line} '{}'", word.replace('\'', r"'\''")) }
-    })
 }
 
 fn wrote(others: &Option<Others>, entry: &Entry) -> bool {
@@ -191,6 +215,8 @@ impl EventSource for RedisSource {
                     self.goes_on_at(earliest);
                 }
                 Step::Gone => {
+                    // It is said once that what was read is gone, and from then on that there is no stream.
+                    self.fails(Failure::missing());
                     self.lost = false;
                     return Err(self.begin_again(None, Mark::default()));
                 }
@@ -202,20 +228,20 @@ impl EventSource for RedisSource {
         let Some(group) = self.reader.group.as_deref() else { return Ok(()) };
         // While it is lost, nothing that was read is in the stream any more, so that nothing is left to be replayed.
         let Some(token) = self.token.as_ref().filter(|_| !self.lost) else { return Ok(()) };
-        let (id, read) = (self.returned.id.to_string(), self.returned.read.to_string());
-        let mut arguments = vec![group, token, &id, &read];
+        let Mark { id, read, print } = &self.returned;
+        let print = print.map(|print| print.to_string()).unwrap_or_default();
+        let (id, read) = (id.to_string(), read.to_string());
+        let mut arguments = vec![group, token, &id, &read, &print];
         arguments.extend(self.application.as_deref());
         let command = script::run_with(script::COMMIT, &self.place.topic, &arguments);
-        let answer = self.reader.requests.ask(&command, self.deadline()).await;
-        let answer = answer.map_err(|failure| self.place.failure(COMMIT, failure))?;
-        let answer = answer::text(answer).ok_or_else(|| self.place.strange(COMMIT))?;
+        let answer = self.ask(COMMIT, &command).await?;
         // Gone: as above, and the next read says so.
         if matches!(&*answer, "moved" | "ahead" | "gone") {
             return Ok(());
         }
         match answer.strip_prefix("taken ").zip(self.application.as_deref()) {
             Some((owner, application)) => Err(taken_by(&self.place, COMMIT, owner, application)),
-            None => Err(self.place.strange(COMMIT)),
+            None => Err(self.place.trouble(COMMIT, Failure::strange())),
         }
     }
 
@@ -223,9 +249,7 @@ impl EventSource for RedisSource {
         let Some(group) = self.reader.group.as_deref() else { return Ok(()) };
         self.application = Some(application.to_owned());
         let command = script::run_with(script::CLAIM, &self.place.topic, &[group, application]);
-        let answer = self.reader.requests.ask(&command, self.deadline()).await;
-        let answer = answer.map_err(|failure| self.place.failure(CLAIM, failure))?;
-        let owner = answer::text(answer).ok_or_else(|| self.place.strange(CLAIM))?;
+        let owner = self.ask(CLAIM, &command).await?;
         if owner == application { Ok(()) } else { Err(taken_by(&self.place, CLAIM, &owner, application)) }
     }
 
@@ -238,22 +262,22 @@ impl EventSource for RedisSource {
     }
 
     async fn remaining(&mut self) -> Result<Remaining> {
-        let command = self.reader.look();
-        let answer = self.reader.requests.ask(&command, self.deadline()).await;
-        let answer = answer.map_err(|failure| self.place.failure(REMAINING, failure))?;
+        let looked = self.reader.look(Some(self.returned.id), self.deadline()).await;
         let fetched = self.buffer.len() as u64;
-        match answer::looked(answer).ok_or_else(|| self.place.strange(REMAINING))? {
-            Looked::Missing => Ok(fetched.into()),
-            Looked::View(view) => {
+        match looked {
+            Ok(Looked::View(view, there)) => {
                 let same = self.token.as_ref().is_some_and(|token| *token == view.token);
                 let numbers = view.numbers;
-                let behind = if !same || self.lost || numbers.lost_behind(&self.returned) {
+                let behind = if !same || self.lost || numbers.lost_behind(&self.returned, there) {
                     numbers.length
                 } else {
                     numbers.behind(&self.returned)
                 };
                 Ok(behind.max(fetched).into())
             }
+            Ok(Looked::Missing) => Err(self.place.trouble(REMAINING, Failure::missing())),
+            Ok(Looked::Stale) => Err(self.place.trouble(REMAINING, Failure::strange())),
+            Err(failure) => Err(self.place.trouble(REMAINING, failure)),
         }
     }
 }
@@ -266,19 +290,5 @@ impl fmt::Debug for RedisSource {
             .field("entry", &self.returned.id.to_string())
             .field("resumed", &self.resumed)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_can_be_pasted_into_a_shell() {
-        assert_eq!(
-            command_line(&["HDEL", "eu.backups:backup-tracker"]),
-            "redis-cli HDEL eu.backups:backup-tracker"
-        );
-        assert_eq!(command_line(&["GET", "a b", "it's"]), r"redis-cli GET 'a b' 'it'\''s'");
     }
 }

@@ -1,17 +1,36 @@
 //! Certificates, and what the feature `tls` changes.
 
+use backup_tracker::{Result, Secret};
 use redis::{Client, ConnectionInfo, RedisResult};
 
-/// PEM texts. Without `Debug`, because a key is one of them.
+/// PEM texts, read for every connection.
 #[derive(Clone, Default)]
 pub(crate) struct Certificates {
-    pub(crate) authorities: Option<Vec<u8>>,
+    pub(crate) authorities: Option<Secret>,
     /// The chain and the key.
-    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+    pub(crate) client: Option<(Secret, Secret)>,
+}
+
+/// The texts, as they are now.
+pub(crate) struct Pem {
+    authorities: Option<Vec<u8>>,
+    client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Certificates {
+    pub(crate) fn read(&self) -> Result<Pem> {
+        let read = |secret: &Secret| secret.read().map(String::into_bytes);
+        let authorities = self.authorities.as_ref().map(read).transpose()?;
+        let client = match &self.client {
+            Some((chain, key)) => Some((read(chain)?, read(key)?)),
+            None => None,
+        };
+        Ok(Pem { authorities, client })
+    }
 }
 
 #[cfg(feature = "tls")]
-impl Certificates {
+impl Pem {
     pub(crate) fn client(&self, settings: ConnectionInfo) -> RedisResult<Client> {
         use redis::{ClientTlsConfig, ConnectionAddr, TlsCertificates};
 
@@ -42,7 +61,7 @@ fn use_ring_unless_chosen() {
 }
 
 #[cfg(not(feature = "tls"))]
-impl Certificates {
+impl Pem {
     pub(crate) fn client(&self, settings: ConnectionInfo) -> RedisResult<Client> {
         if self.authorities.is_some() || self.client.is_some() {
             let reason = "certificates need the feature `tls` of backup-tracker-redis";

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use backup_tracker::{Delivery, Error, ErrorKind, EventSource, Sink};
 use backup_tracker_conformance::Proxy;
-use backup_tracker_redis::{Redis, redis};
+use backup_tracker_redis::Redis;
 use backup_tracker_test_servers::Redis as Server;
 use support::holding::Holding;
-use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, tests};
+use support::{Bench, GROUP, PATIENCE, TOPIC, answer, ask, events, expect, replica_of, tests};
 
 tests![
     a_request_that_was_held_up_cannot_come_after_a_later_one,
@@ -157,29 +157,9 @@ async fn a_source_that_nobody_answers_is_dropped_at_once() {
     tokio::time::timeout(PATIENCE, alone).await.unwrap();
 }
 
-async fn replica_of(bench: &Bench) -> Bench {
-    let port = bench.server.port().to_string();
-    let replica = Bench::start_with(&[("replicaof", &format!("127.0.0.1 {port}"))]).await;
-    // One connection for all of the questions: one for each would be more than the server takes.
-    let mut connection =
-        redis::Client::open(bench.server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let online = async {
-        loop {
-            let info: String =
-                redis::cmd("INFO").arg("replication").query_async(&mut connection).await.unwrap();
-            if info.contains("state=online") {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, online).await.unwrap();
-    replica
-}
-
 async fn replicas_are_waited_for() {
     let bench = Bench::start_with(&[("repl-diskless-sync-delay", "0")]).await;
-    let mut replica = replica_of(&bench).await;
+    let mut replica = replica_of(&bench, bench.server.address()).await;
     let mut sink = bench.redis().sink().wait_for_replicas(1, PATIENCE).open().await.unwrap();
     let mut hasty = bench.redis().sink().wait_for_replicas(2, SHORT).open().await.unwrap();
     for number in 1..=20_u64 {
@@ -199,7 +179,7 @@ async fn replicas_are_waited_for() {
 
 async fn a_replica_takes_no_events_and_says_so() {
     let bench = Bench::start_with(&[("repl-diskless-sync-delay", "0")]).await;
-    let replica = replica_of(&bench).await;
+    let replica = replica_of(&bench, bench.server.address()).await;
     let error = replica.redis().sink().open().await.unwrap_err();
     unavailable(&error, Delivery::NotSent);
     let error = replica.redis().source(GROUP).open().await.unwrap_err();

@@ -63,8 +63,8 @@
 //! one that is a variable; two arguments, or two variables, are an error. Variables whose values may be secrets are named in
 //! `--help` without their values, and no `Debug`, error or log shows one.
 //!
-//! With NATS, the files of `--url-file`, `--backup-credentials` and the TLS options are read again for each connection, so that what is
-//! renewed in them is used without a restart.
+//! With NATS and Redis, the files of `--url-file`, `--backup-credentials` and the TLS options are read again for each connection, so that
+//! what is renewed in them is used without a restart.
 //!
 //! `--backup-bootstrap-server` is for announcements alone, and wins over `--bootstrap-server` and its variable. With NATS and Redis,
 //! Kafka's options are without effect, apart from `--group` and `--read-policy`: a service may read other things from Kafka.

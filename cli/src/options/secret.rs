@@ -69,3 +69,20 @@ impl fmt::Debug for Secret {
         f.write_str("…")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_in_a_file_is_read_again_and_what_was_not_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        std::fs::write(&path, "redis://:hunter2@redis\n").unwrap();
+        let secret = Secret::read("--url-file", path.as_os_str()).unwrap();
+        let (renewed, fixed) = (secret.renewable(), Secret::from(secret.reveal().to_owned()).renewable());
+        std::fs::write(&path, "redis://:hunter3@redis\n").unwrap();
+        assert_eq!(renewed.read().unwrap(), "redis://:hunter3@redis");
+        assert_eq!(fixed.read().unwrap(), "redis://:hunter2@redis");
+    }
+}

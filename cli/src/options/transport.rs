@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use backup_tracker::{BoxSink, BoxSource, Result, StartAt};
+use backup_tracker::{BoxSink, BoxSource, Result, Secret, StartAt};
 use backup_tracker_kafka::{CreateTopic, Kafka};
 use backup_tracker_nats::{CreateStream, Nats};
 use backup_tracker_redis::Redis;
@@ -10,7 +10,7 @@ use backup_tracker_redis::Redis;
 use super::environment::Environment;
 use super::error::OptionsError;
 use super::properties::ClientProperties;
-use super::secret::{check_readable, read};
+use super::secret::check_readable;
 use super::tracker::DEFAULT_REPLICAS;
 use super::words::TransportName;
 use super::{BackupTrackerOptions, KafkaOptions, given, url};
@@ -231,22 +231,26 @@ impl BackupTrackerOptions {
 
     fn redis(&self, environment: Environment<'_>) -> Result<Redis, OptionsError> {
         let url = self.url(&url::REDIS, environment)?;
-        let encrypted =
-            ["rediss:", "valkeys:"].iter().any(|scheme| url.reveal().to_lowercase().starts_with(scheme));
+        let encrypted = ["rediss:", "rediss+sentinel:", "valkeys:"]
+            .iter()
+            .any(|scheme| url.reveal().to_lowercase().starts_with(scheme));
         if let Some(option) = self.uses_tls_options()
             && !encrypted
         {
             let problem = "the URL is one without TLS";
             return Err(OptionsError::contradiction(option, problem, "write rediss:// in --url"));
         }
-        let mut redis = Redis::new(url.reveal(), self.topic());
+        for (option, path) in self.beside_the_url() {
+            check_readable(option, path)?;
+        }
+        let mut redis = Redis::new(url.renewable(), self.topic());
         if let Some(path) = given::path(self.tls_ca.as_ref()) {
-            redis = redis.ca_certificates(read(TLS_CA, path)?);
+            redis = redis.ca_certificates(Secret::file(path));
         }
         if let (Some(certificate), Some(key)) =
             (given::path(self.tls_certificate.as_ref()), given::path(self.tls_key.as_ref()))
         {
-            redis = redis.client_certificate(read(TLS_CERTIFICATE, certificate)?, read(TLS_KEY, key)?);
+            redis = redis.client_certificate(Secret::file(certificate), Secret::file(key));
         }
         if self.create_topic {
             redis = redis.create_stream();

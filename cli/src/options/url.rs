@@ -28,7 +28,17 @@ pub(super) const NATS: Addresses = Addresses {
 
 pub(super) const REDIS: Addresses = Addresses {
     transport: TransportName::Redis,
-    schemes: &["redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix"],
+    schemes: &[
+        "redis",
+        "rediss",
+        "valkey",
+        "valkeys",
+        "unix",
+        "redis+unix",
+        "valkey+unix",
+        "redis+sentinel",
+        "rediss+sentinel",
+    ],
     // A comma may be part of a password.
     separator: None,
     bare: false,

@@ -110,20 +110,31 @@ fn a_secondary_that_does_not_run(server: servers::Redis) {
 fn a_user_who_may_little(server: servers::Redis) {
     block_on(used(&server));
     let rules = "ACL SETUSER maps on >secret resetkeys ~backups ~backups:backup-tracker resetchannels -@all \
-                 +@stream +eval +exists +time +hget +hset +hdel +hgetall +wait +multi +exec";
+                 +@stream +eval +eval_ro +exists +time +hget +hset +hdel +hgetall +wait +multi +exec +info";
     ask::<()>(&server, rules);
+    // An observer may not even ask for the key's type; that is no wrong password.
+    let observer = "ACL SETUSER eye on >secret resetkeys %R~backups resetchannels -@all \
+                    +eval_ro +exists +xinfo|stream +xrange +xread +multi +exec";
+    ask::<()>(&server, observer);
+    let url = server.url().replace("redis://", "redis://eye:secret@");
+    let findings = examine("redis", &url, &[]);
+    expect(&findings, &[("broker", "ok"), ("stream", "ok"), ("retention", "ok"), ("read", "ok")]);
+    let url = server.url().replace("redis://", "redis://eye:wrong@");
+    let findings = examine("redis", &url, &[]);
+    expect(&findings, &[("broker", "problem")]);
+    assert!(findings["broker"].1.contains("check user and password"), "{findings:?}");
     let url = server.url().replace("redis://", "redis://maps:secret@");
     let findings = examine("redis", &url, &["--group", "search"]);
     expect(
         &findings,
         &[
             ("broker", "ok"),
-            ("eviction", "unknown"),
+            ("eviction", "ok"),
             ("sync", "unknown"),
             ("stream", "ok"),
             ("write", "unknown"),
             ("group", "ok"),
-            ("read", "unknown"),
+            ("read", "ok"),
             ("clock", "ok"),
         ],
     );

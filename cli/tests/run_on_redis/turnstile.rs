@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is in every request that announces something, and in no other.
 pub(crate) const ANNOUNCES: &str = "'XADD'";
 /// What is in the first request of whoever is about to announce something.
-pub(crate) const REGISTERS: &str = "'ready' or 'missing'";
+pub(crate) const REGISTERS: &str = "-- Gives a sink's connection the word";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {

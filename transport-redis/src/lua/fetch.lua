@@ -3,7 +3,7 @@
 local group, position, count = ARGV[1], ARGV[2], ARGV[3]
 
 local info = redis.call('XINFO', 'STREAM', stream)
-local entries = redis.call('XRANGE', stream, '(' .. position, '+', 'COUNT', count)
+local entries = redis.call('XRANGE', stream, position, '+', 'COUNT', count)
 if group == '' then
   return { info, entries }
 end

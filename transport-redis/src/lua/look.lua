@@ -1,6 +1,6 @@
 -- The stream as it is, for a group.
--- ARGV: group
-local group = ARGV[1]
+-- ARGV: group, the place at which to look
+local group, id = ARGV[1], ARGV[2]
 
 local log = look()
 if not log then
@@ -8,4 +8,4 @@ if not log then
 end
 local held = redis.call('HGET', side, 'group:' .. group)
 local token = held and has(group) and held:match('^%S+') or ''
-return view(log, token)
+return view(log, token, id)

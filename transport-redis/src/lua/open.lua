@@ -16,7 +16,7 @@ if not row then
   if held then
     state = 'lost'
   end
-  log = log or { added = 0, length = 0, first = '', tail = '', last = '0-0' }
+  log = log or { added = 0, length = 0, first = '', tail = '', last = '0-0', deleted = '0-0' }
   local position, read = log.last, log.added
   if (start == 'earliest' or held) and log.first ~= '' then
     position, read = before(log.first), log.added - log.length
@@ -26,7 +26,8 @@ if not row then
   held = nil
 end
 if not held then
-  -- New, or made by hand: its position is a start.
+  -- New, or made by hand: its position is a start, and what stood at an earlier one counts no more.
+  redis.call('HDEL', side, 'entry:' .. group)
   held = token .. ' ' .. state
   redis.call('HSET', side, field, held)
 end
@@ -39,4 +40,11 @@ if read < 0 then
 end
 local known
 known, state = held:match('^(%S+) (%S+)$')
-return { 'found', known, state, position, read, behind, log.added, log.length, log.first, log.tail, log.last }
+-- Where the last commit was, what identifies the entry that stood there, and what stands there now.
+local noted, print = (redis.call('HGET', side, 'entry:' .. group) or ''):match('^(%d+%-%d+) (%x+)$')
+noted, print = noted or '', print or ''
+return {
+  'found', known, state, position, read, behind,
+  log.added, log.length, log.first, log.tail, log.last, log.deleted,
+  noted, print, at(noted),
+}

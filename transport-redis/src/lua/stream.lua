@@ -18,6 +18,7 @@ local function look()
     first = info['first-entry'] and info['first-entry'][1] or '',
     tail = info['last-entry'] and info['last-entry'][1] or '',
     last = info['last-generated-id'],
+    deleted = info['max-deleted-entry-id'],
   }
 end
 
@@ -37,8 +38,13 @@ local function has(group)
   return not redis.pcall('XINFO', 'CONSUMERS', stream, group).err
 end
 
--- What a look answers: the stream as it is.
-local function view(log, token)
-  return { 'found', token, log.added, log.length, log.first, log.tail, log.last }
+-- What stands at a place: one entry, or none.
+local function at(id)
+  return id == '' and {} or redis.call('XRANGE', stream, id, id)
+end
+
+-- What a look answers: the stream as it is, and what stands at a place.
+local function view(log, token, id)
+  return { 'found', token, log.added, log.length, log.first, log.tail, log.last, log.deleted, at(id) }
 end
 

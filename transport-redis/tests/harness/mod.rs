@@ -4,14 +4,16 @@
 mod profile;
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backup_tracker::{Error, ErrorKind, Result, StartAt};
+use backup_tracker::{Error, ErrorKind, Result, Secret, StartAt};
 use backup_tracker_conformance::{DELAY, Fault, Harness, Isolation, Lane, Profile, Proxy, RawRecord};
 use backup_tracker_redis::{Redis, RedisSink, RedisSource, redis};
 use backup_tracker_test_servers::{Missing, Redis as Server};
-use profile::MAX_EVENT_BYTES;
+use profile::{CONTACT_TIME, MAX_EVENT_BYTES};
+use tempfile::TempDir;
 
 /// So that an outage shows within the suite's patience.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,7 +57,14 @@ impl Harness for RedisHarness {
         };
         let admin = redis::Client::open(direct).map_err(failed)?;
         let redis = Redis::new(format!("redis://{address}"), name).open_timeout(TIMEOUT);
-        let lane = RedisLane { redis, admin, topic: name.to_owned(), own, proxy };
+        let mut lane = RedisLane { redis, admin, topic: name.to_owned(), own, proxy, user: None };
+        if isolation == Isolation::Secured {
+            let user = User { folder: tempfile::tempdir().map_err(failed)?, renewals: AtomicUsize::new(0) };
+            lane.redis = lane.redis.user(USER).password(Secret::file(user.folder.path().join(PASSWORD)));
+            lane.user = Some(user);
+            lane.permit().await?;
+            lane.renew_credentials().await?;
+        }
         lane.create().await?;
         Ok(lane)
     }
@@ -68,6 +77,17 @@ pub(crate) struct RedisLane {
     topic: String,
     own: Option<Arc<Mutex<Server>>>,
     proxy: Option<Proxy>,
+    user: Option<User>,
+}
+
+const USER: &str = "lane";
+const PASSWORD: &str = "password";
+
+/// As whom the lane connects, if not as everybody.
+struct User {
+    /// With the password.
+    folder: TempDir,
+    renewals: AtomicUsize,
 }
 
 impl RedisLane {
@@ -82,6 +102,10 @@ impl RedisLane {
         self.ask(redis::cmd("XGROUP").arg("CREATE").arg(topic).arg("x").arg("$").arg("MKSTREAM")).await?;
         self.ask(redis::cmd("XGROUP").arg("DESTROY").arg(topic).arg("x")).await?;
         Ok(())
+    }
+
+    async fn permit(&self) -> Result<()> {
+        self.ask(redis::cmd("ACL").arg("SETUSER").arg(USER).arg(&["on", "~*", "+@all"])).await.map(drop)
     }
 
     async fn on_server(&self, work: fn(&mut Server) -> io::Result<()>) -> Result<()> {
@@ -105,11 +129,11 @@ impl Lane for RedisLane {
     }
 
     async fn source(&self, group: &str, start: StartAt) -> Result<RedisSource> {
-        self.redis.source(group).start(start).request_timeout(TIMEOUT).open().await
+        self.redis.source(group).start(start).request_timeout(TIMEOUT).contact_time(CONTACT_TIME).open().await
     }
 
     async fn observer(&self, start: StartAt) -> Result<RedisSource> {
-        self.redis.observer().start(start).request_timeout(TIMEOUT).open().await
+        self.redis.observer().start(start).request_timeout(TIMEOUT).contact_time(CONTACT_TIME).open().await
     }
 
     async fn append_raw(&self, record: RawRecord) -> Result<()> {
@@ -140,6 +164,24 @@ impl Lane for RedisLane {
         self.ask(redis::cmd("DEL").arg(&self.topic)).await.map(drop)
     }
 
+    async fn truncate(&self, count: usize) -> Result<()> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(include_str!("truncate.lua")).arg(1).arg(&self.topic).arg(count);
+        self.ask(&mut command).await.map(drop)
+    }
+
+    async fn renew_credentials(&self) -> Result<()> {
+        let user = self.user.as_ref().unwrap();
+        let password = format!("password {}", user.renewals.fetch_add(1, Ordering::Relaxed));
+        let rules = ["resetpass", &*format!(">{password}")];
+        self.ask(redis::cmd("ACL").arg("SETUSER").arg(USER).arg(&rules)).await?;
+        // In one step, so that nobody reads half of it.
+        let fresh = user.folder.path().join("fresh");
+        std::fs::write(&fresh, password).map_err(failed)?;
+        std::fs::rename(fresh, user.folder.path().join(PASSWORD)).map_err(failed)?;
+        self.ask(redis::cmd("CLIENT").arg("KILL").arg("USER").arg(USER)).await.map(drop)
+    }
+
     async fn inflict(&self, fault: Fault) -> Result<()> {
         let proxy = self.proxy.as_ref().unwrap();
         match fault {
@@ -152,6 +194,9 @@ impl Lane for RedisLane {
             Fault::RestartOne => {
                 self.on_server(|server| server.stop().and_then(|()| server.restart())).await?;
             }
+            Fault::Deny => {
+                self.ask(redis::cmd("ACL").arg("SETUSER").arg(USER).arg("-@all")).await?;
+            }
             other => return Err(failed(format!("{other:?} is not known here"))),
         }
         Ok(())
@@ -159,6 +204,7 @@ impl Lane for RedisLane {
 
     async fn heal(&self) -> Result<()> {
         self.proxy.as_ref().unwrap().heal();
-        self.on_server(Server::restart).await
+        self.on_server(Server::restart).await?;
+        if self.user.is_some() { self.permit().await } else { Ok(()) }
     }
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub(crate) mod holding;
+pub(crate) mod signal;
+pub(crate) mod way;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -102,6 +104,27 @@ impl Bench {
             }
         }
     }
+}
+
+/// A replica of this server that has all of it, and reaches it at this address.
+pub(crate) async fn replica_of(bench: &Bench, address: std::net::SocketAddr) -> Bench {
+    let of = format!("{} {}", address.ip(), address.port());
+    let replica = Bench::start_with(&[("replicaof", &of)]).await;
+    // One connection for all of the questions: one for each would be more than the server takes.
+    let client = redis::Client::open(bench.server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let online = async {
+        loop {
+            let mut question = redis::cmd("INFO");
+            let info: String = question.arg("replication").query_async(&mut connection).await.unwrap();
+            if info.contains("state=online") {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, online).await.unwrap();
+    replica
 }
 
 /// Asks a server with the client library alone.

@@ -37,13 +37,13 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
         checkup.fill(&CHECKS, "the server was not reached");
         return None;
     }
-    // Without any answer, as without a password, there is nothing else to see.
-    if let (Err(_), Err(_), Err(error)) = (&found.info, &found.clock, &found.key) {
+    // A user whom the server knows may still be allowed next to nothing, which the single checks show.
+    if let Err(error) = &found.signed_in {
         checkup.push(Finding::unreachable(error, "user and password in --url-file"));
         checkup.fill(&CHECKS, "the server does not let this user in");
         return None;
     }
-    server(&found.info, &found.settings, checkup);
+    server(&found.info, &found.settings, need.topic, checkup);
     if let Ok(times) = &found.clock {
         checkup.push(clock::judge(times.server, times.asked, times.answered));
     }
@@ -59,11 +59,11 @@ pub(super) fn judge(found: &Inspection, need: &Need<'_>, checkup: &mut Checkup) 
     group(&found.groups, need, checkup)
 }
 
-fn server(info: &Result<Texts>, settings: &Result<Texts>, checkup: &mut Checkup) {
+fn server(info: &Result<Texts>, settings: &Result<Texts>, topic: &str, checkup: &mut Checkup) {
     const FROM_INFO: [&str; 5] = ["broker", "role", "persistence", "eviction", "memory"];
     match info {
         Ok(info) => {
-            checkup.push(version(info));
+            checkup.push(version(info, topic));
             checkup.push(role(info));
             checkup.push(persistence(info));
             checkup.push(eviction(info));
@@ -82,19 +82,28 @@ fn server(info: &Result<Texts>, settings: &Result<Texts>, checkup: &mut Checkup)
     }
 }
 
-fn version(info: &Texts) -> Finding {
+fn version(info: &Texts, topic: &str) -> Finding {
     let version = info.get("redis_version").map_or("unknown", String::as_str);
     let mode = info.get("redis_mode").map_or("standalone", String::as_str);
     let seen = format!("reached; version {version}, {mode}");
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match (major, mode) {
-        (_, "cluster") => {
-            Finding::problem("broker", seen, "use a server that is no Redis Cluster: scripts span two keys")
-        }
+        (_, "cluster") if !has_hash_tag(topic) => Finding::problem(
+            "broker",
+            seen,
+            format!(
+                "give the topic a hash tag, --backup-topic '{{{topic}}}': on a cluster its two keys must be in one slot"
+            ),
+        ),
         (Some(..7), _) => Finding::problem("broker", seen, "upgrade it to Redis 7.0 or later"),
         (None, _) => Finding::unknown("broker", seen, "see that it is Redis 7.0 or later"),
         _ => Finding::ok("broker", seen),
     }
+}
+
+fn has_hash_tag(key: &str) -> bool {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    tag.is_some_and(|(tag, _)| !tag.is_empty())
 }
 
 fn role(info: &Texts) -> Finding {

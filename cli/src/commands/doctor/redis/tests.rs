@@ -6,7 +6,7 @@ fn texts(pairs: &[(&str, &str)]) -> Texts {
 }
 
 #[test]
-fn the_server_is_redis_7_or_later_and_no_cluster() {
+fn the_server_is_redis_7_or_later_and_a_cluster_needs_a_hash_tag() {
     for (found, mode, verdict) in [
         ("7.0.0", "standalone", Ok),
         ("10.1.2", "sentinel", Ok),
@@ -15,8 +15,10 @@ fn the_server_is_redis_7_or_later_and_no_cluster() {
         ("unstable", "standalone", Unknown),
     ] {
         let info = texts(&[("redis_version", found), ("redis_mode", mode)]);
-        assert_eq!(version(&info).verdict, verdict, "{found} {mode}");
+        assert_eq!(version(&info, "a{}b").verdict, verdict, "{found} {mode}");
     }
+    let info = texts(&[("redis_version", "7.4.0"), ("redis_mode", "cluster")]);
+    assert_eq!(version(&info, "{backups}").verdict, Ok);
 }
 
 #[test]
