@@ -3,7 +3,7 @@
 use std::io;
 
 use anyhow::Result;
-use backup_tracker::{BackupTracker, EventSource, PrimaryBackupTracker, Sink};
+use backup_tracker::{BackupTracker, EventSource, PrimaryBackupTracker, Secret, Sink};
 use backup_tracker_kafka::{CreateTopic, Kafka};
 use backup_tracker_nats::{CreateStream, Nats};
 use backup_tracker_redis::Redis;
@@ -96,11 +96,11 @@ pub(crate) fn kafka(servers: impl Into<String>) -> Kafka {
     Kafka::new(servers, TOPIC)
 }
 
-pub(crate) fn nats(url: impl Into<String>) -> Nats {
+pub(crate) fn nats(url: impl Into<Secret>) -> Nats {
     // The sink makes the stream, and the first group the bucket.
-    Nats::new(url.into().as_str(), TOPIC).stream(TOPIC).create_stream(CreateStream::new(1))
+    Nats::new(url, TOPIC).stream(TOPIC).create_stream(CreateStream::new(1))
 }
 
-pub(crate) fn redis(url: impl Into<String>) -> Redis {
+pub(crate) fn redis(url: impl Into<Secret>) -> Redis {
     Redis::new(url, TOPIC)
 }
