@@ -478,7 +478,9 @@ impl Poller {
         let deadline = Deadline::after(self.ask());
         match log_check::check(client, &self.place.topic, &self.progress, deadline) {
             Ok(checked) => {
+                // Every leader has answered.
                 self.contact.settle();
+                self.contact_is_back();
                 self.go_on(client, checked)
             }
             Err(cause) => {
