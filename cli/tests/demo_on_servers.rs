@@ -298,7 +298,7 @@ fn a_wrong_password_of_redis_is_told() {
     let server = Redis::start_with(&[("requirepass", SECRET)]).unwrap();
     let url = |password: &str| format!("redis://:{password}@{}", server.address());
     let wrong = format!("{SECRET}-not");
-    fails(&mut command("redis", &url(&wrong)), 1, &["the server refuses this user"]);
+    fails(&mut command("redis", &url(&wrong)), 1, &["the server does not let this user in"]);
     shows_no_secret(&mut command("redis", &url(&wrong)));
     passes("redis", &url(SECRET));
     shows_no_secret(&mut command("redis", &url(SECRET)));

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use backup_tracker::{BackupState, BackupTracker, PrimaryBackupTracker};
 use backup_tracker_kafka::Kafka;
+use backup_tracker_kafka::rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use backup_tracker_kafka::rdkafka::mocking::MockCluster;
 use backup_tracker_kafka::rdkafka::producer::DefaultProducerContext;
+use backup_tracker_kafka::rdkafka::{ClientConfig, TopicPartitionList};
 use rustix::process::Pid;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -66,6 +68,21 @@ impl Bench {
 
     pub(crate) fn announce(&self, states: &[BackupState]) {
         self.primary.announce(states);
+    }
+
+    /// Changes what is noted beside a group's position, as another program would.
+    pub(crate) fn note(&self, group: &str, note: &str) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.mock.bootstrap_servers()).set("group.id", group);
+        let tool: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition("backups", 0);
+        let stored = tool.committed_offsets(list, PATIENCE).unwrap();
+        let mut changed = TopicPartitionList::new();
+        let mut element = changed.add_partition("backups", 0);
+        element.set_offset(stored.elements()[0].offset()).unwrap();
+        element.set_metadata(note);
+        tool.commit(&changed, CommitMode::Sync).unwrap();
     }
 
     /// A primary that has been started anew.

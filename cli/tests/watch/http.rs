@@ -151,26 +151,35 @@ fn the_loss_of_the_broker_shows_in_the_state_and_leaves_the_probes_as_they_were(
 }
 
 #[test]
-fn a_failure_for_good_is_said_to_the_probes_until_the_hook_has_ended_and_then_ends_it_with_1() {
+fn a_refusal_is_trouble_that_passes() {
     let bench = Bench::new();
-    let folder = TempDir::new().unwrap();
-    let hook =
-        format!("cd {}; echo begun >&2; while [ ! -e go ]; do sleep 0.02; done", folder.path().display());
-    let (mut program, url) = start(&bench, &["--exec", &hook]);
-    program.event("synced");
     bench.announce(&[Ready]);
-    program.stderr.with("begun");
+    let (mut program, url) = start(&bench, &[]);
+    becomes(&url, 200, "");
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-    bench.mock.request_errors(RDKafkaApiKey::Fetch, &[refused; 50]);
-    eventually("a failure at /livez", || get(&format!("{url}/livez")).0 == 503);
-    assert_eq!(json(&format!("{url}/livez"))["live"], false);
-    assert!(json(&format!("{url}/livez"))["reason"].as_str().unwrap().contains("denied"));
-    becomes(&url, 503, "failed");
+    bench.mock.request_errors(RDKafkaApiKey::Fetch, &[refused; 1000]);
     let health = program.event("health");
-    assert_eq!(health["status"], "failed");
-    assert!(health["error"].as_str().unwrap().contains("denied"));
-    std::fs::write(folder.path().join("go"), "").unwrap();
-    assert_eq!(program.ended().code(), Some(1));
+    assert_eq!(health["status"], "troubled");
+    assert!(health["error"].as_str().unwrap().contains("denied"), "{health}");
+    assert_eq!(get(&format!("{url}/livez")).0, 200);
+    bench.mock.clear_request_errors(RDKafkaApiKey::Fetch);
+    bench.announce(&[BackingUp]);
+    becomes(&url, 503, "backing_up");
+    program.terminate();
+}
+
+#[test]
+fn a_group_that_another_application_has_taken_ends_it() {
+    let bench = Bench::new();
+    bench.announce(&[Ready]);
+    let (mut program, _url) = start(&bench, &["--group", "watcher"]);
+    program.event("synced");
+    bench.note("watcher", "committed application=maps");
+    bench.announce(&[BackingUp, Ready]);
+    let health =
+        std::iter::repeat_with(|| program.event("health")).find(|health| health["status"] == "failed");
+    assert!(health.unwrap()["error"].as_str().unwrap().contains("belongs to application `maps`"));
+    assert_eq!(program.ended().code(), Some(2));
     program.stderr.with("error: ");
 }
 
