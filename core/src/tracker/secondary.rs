@@ -44,10 +44,11 @@ pub use builder::SecondaryBuilder;
 ///
 /// # When things fail
 ///
-/// - *A broker that cannot be reached*: following is tried again for ever with back-off, and [`health`](Self::health) says
-///   so. State and gate stay as they are.
-/// - *A permanent error* (no permission, no topic): following ends, the gate is shut for good, [`health`](Self::health) is
-///   [`Failed`](Health::Failed), and [`closed`](Self::closed) returns the error (T9).
+/// - *A broker that cannot be reached, or that refuses what it allowed before*: following is tried again forever with back-off, and
+///   [`health`](Self::health) shows the error and its [cause](crate::Error::cause). State and gate stay as they are.
+///   [`give_up_on`](SecondaryBuilder::give_up_on) sets a limit.
+/// - *A permanent error* (a group that another application has claimed, a limit that is over): following ends, the gate is shut for
+///   good, [`health`](Self::health) is [`Failed`](Health::Failed), and [`closed`](Self::closed) returns the error (T9).
 /// - *Records that are no transitions*, or that the state table forbids: skipped, counted in [`stats`](Self::stats), logged.
 #[derive(Clone)]
 pub struct SecondaryBackupTracker {
