@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use backup_tracker::BackupState::{BackingUp, Ready, Restoring};
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::bench::{Bench, PATIENCE, Program, eventually, lines_of};
 use crate::forks;
