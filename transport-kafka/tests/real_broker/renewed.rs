@@ -70,9 +70,8 @@ async fn a_certificate_that_was_renewed_is_used_without_a_restart(shared: Arc<Sh
         .property("ssl.key.location", secured.file("renewed.key"))
         .property("connections.max.idle.ms", "300");
     secured.may("--add", &["--operation", "All", "--topic", &topic], "CN=renewed").await;
-    secured.issue("renewed", Some(Duration::from_secs(6)));
+    secured.issue("renewed", Some(Duration::from_secs(10)));
     let mut sink = soon(kafka.sink().open()).await.unwrap();
-    send(&mut sink, "app", "before").await;
     let error = soon(async {
         loop {
             // A connection that is in use is not asked again.
@@ -87,7 +86,13 @@ async fn a_certificate_that_was_renewed_is_used_without_a_restart(shared: Arc<Sh
     .await;
     says(&error, &["certificate"]);
     secured.issue("renewed", None);
-    send(&mut sink, "app", "after").await;
+    // On a busy machine a connection may be closed before it was used.
+    soon(async {
+        while let Err(error) = sink.send(&event("app", "after")).await {
+            assert!(error.is_transient(), "{error}");
+        }
+    })
+    .await;
 }
 
 /// A token without a signature, which a broker takes that was told nothing better.
