@@ -257,7 +257,8 @@ impl KafkaSinkBuilder {
 
     /// How long a send may take before it fails as [`Unavailable`](backup_tracker::ErrorKind::Unavailable), in
     /// milliseconds' precision; [`DEFAULT_SEND_TIMEOUT`] unless set. librdkafka looks at the time once a second, so the
-    /// error may come that much later. It is librdkafka's `message.timeout.ms`.
+    /// error may come that much later. It is librdkafka's `message.timeout.ms`. A send during which the producer is replaced, because
+    /// an earlier one failed, may take several seconds longer.
     pub fn send_timeout(mut self, timeout: Duration) -> Self {
         self.send_timeout = timeout;
         self

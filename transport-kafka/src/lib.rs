@@ -159,6 +159,7 @@
 //!   the ACLs allow it (`DescribeConfigs`) and no compression is set; until then, or without it, it is the broker that refuses.
 //! - [`Kafka::open_timeout`], [`KafkaSinkBuilder::send_timeout`] and [`KafkaSourceBuilder::request_timeout`] bound every wait; 10 s
 //!   each. `socket.timeout.ms` is set to 10 s, which is how long a connection that hangs goes unnoticed.
+//!   A connection that was not used for 180 s is closed (`connections.max.idle.ms`), before something on the way forgets it.
 //! - A source asks a broker for records ten times a second while there are none (`fetch.wait.max.ms`). A commit or a count of
 //!   what remains waits behind such a question; records do not. It is most of what a silent source costs: with 500 instead of 100
 //!   ms it takes less than half of the processor time.

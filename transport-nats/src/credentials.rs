@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_nats::{Auth, AuthError, ConnectOptions, ServerAddr};
 use backup_tracker::{Error, ErrorKind, Result, Secret};
 use nkeys::KeyPair;
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -139,22 +140,7 @@ fn in_addresses(servers: &[ServerAddr]) -> Identity {
 
 /// The text that is percent-encoded in an address. What is no encoding stands for itself.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// JWT and key of a credentials file: each is the line behind a line of dashes with `BEGIN` in it.

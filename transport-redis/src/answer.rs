@@ -47,6 +47,7 @@ pub(crate) fn opened(answer: Value) -> Option<Opened> {
         _ => numbers.added.saturating_sub(numbers.length),
     };
     let noted = answer.id()?;
+    // Empty where nothing is noted; what cannot be read is as good as that: only the identifiers are compared then.
     let print = answer.text()?.parse().ok();
     let there = answer.there()?;
     let noted = noted.map(|id| Mark { id, read: 0, print });

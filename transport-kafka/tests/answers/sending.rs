@@ -5,35 +5,17 @@ use std::time::Duration;
 use backup_tracker::{Delivery, Sink};
 use backup_tracker_kafka::KafkaSink;
 use backup_tracker_kafka::rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Code};
-use tokio::task::{JoinSet, LocalSet};
 
-use crate::codes::{CODES, name};
+use crate::codes::name;
 use crate::support::{Cluster, cluster, event, soon};
-use crate::table::{compare, shown};
+use crate::table::{compare, of_each_code, shown};
 
 /// More often than anybody asks.
 const ALWAYS: usize = 1000;
-/// How many are tried at once: each waits for most of its time.
-const AT_ONCE: usize = 16;
 
 #[tokio::test]
 async fn every_answer_to_a_send_is_told_as_the_table_says_and_does_not_end_the_sink() {
-    let mut seen = Vec::new();
-    for codes in CODES.chunks(AT_ONCE) {
-        let local = LocalSet::new();
-        seen.extend(
-            local
-                .run_until(async {
-                    let mut trials = JoinSet::new();
-                    for code in codes {
-                        trials.spawn_local(trial(*code));
-                    }
-                    trials.join_all().await
-                })
-                .await,
-        );
-    }
-    seen.sort_by_key(|(code, _)| *code as i32);
+    let seen = of_each_code(trial).await;
     compare("sending.md", &["once", "each time", "delivery"], seen);
 }
 

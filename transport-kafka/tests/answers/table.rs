@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use backup_tracker::{Error, ErrorKind};
 use backup_tracker_kafka::rdkafka::types::RDKafkaRespErr as Code;
+use tokio::task::{JoinSet, LocalSet};
 
-use crate::codes::name;
+use crate::codes::{CODES, name};
+
+/// How many codes are tried at once: each trial waits for most of its time.
+const AT_ONCE: usize = 16;
 
 /// An error as the tables show it.
 pub(crate) fn shown(error: &Error) -> String {
@@ -15,6 +19,26 @@ pub(crate) fn shown(error: &Error) -> String {
         Some(cause) => format!("{} because of {}", kind(error.kind()), kind(cause)),
         None => kind(error.kind()),
     }
+}
+
+/// What the trial of each code came to, in the order of the codes.
+pub(crate) async fn of_each_code<T>(trial: impl Fn(Code) -> T) -> Vec<(Code, Vec<String>)>
+where
+    T: Future<Output = (Code, Vec<String>)> + 'static,
+{
+    let mut seen = Vec::new();
+    for codes in CODES.chunks(AT_ONCE) {
+        let trials = async {
+            let mut trials = JoinSet::new();
+            for code in codes {
+                trials.spawn_local(trial(*code));
+            }
+            trials.join_all().await
+        };
+        seen.extend(LocalSet::new().run_until(trials).await);
+    }
+    seen.sort_by_key(|(code, _)| *code as i32);
+    seen
 }
 
 /// Compares what was seen with the table of this name. Errors that lead to the same are in one row.
